@@ -1,0 +1,93 @@
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/spf13/cobra"
+)
+
+// globals are the flags that every command has.
+type globals struct {
+	socket  string
+	json    bool
+	noColor bool
+}
+
+// color tells whether to write terminal sequences to f: where it is a terminal, and nobody asked not to (no-color.org).
+func (g *globals) color(f any) bool {
+	file, ok := f.(*os.File)
+	if !ok || g.noColor || os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	info, err := file.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
+}
+
+// newRootCommand makes the whole command line.
+func newRootCommand(g *globals) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "vipward",
+		Short:         "Virtual IP addresses and IPVS services on a pair of machines",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          noSuchCommand,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	root.PersistentFlags().StringVar(&g.socket, "socket", "/run/vipward/vipward.sock", "unix socket of the daemon")
+	root.PersistentFlags().BoolVar(&g.json, "json", false, "write JSON for machines")
+	root.PersistentFlags().BoolVar(&g.noColor, "no-color", false, "write no colors")
+	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return usageError(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
+	})
+	root.AddCommand(commands(g)...)
+	for _, c := range root.Commands() {
+		checkUsage(c)
+	}
+	return root
+}
+
+// commands is the table of commands, one a line.
+func commands(g *globals) []*cobra.Command {
+	return []*cobra.Command{
+		newRunCommand(g),
+		newValidateCommand(g),
+		newFmtCommand(g),
+		newReloadCommand(g),
+		newStatusCommand(g),
+		newEventsCommand(g),
+		newFailoverCommand(g),
+		newDigestCommand(g),
+		newPluginCommand(g),
+		newVersionCommand(g),
+		newManCommand(),
+	}
+}
+
+// noSuchCommand reports a word that is no command, with those that it may have been meant to be.
+func noSuchCommand(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	text := fmt.Sprintf("there is no command %q", args[0])
+	c.SuggestionsMinimumDistance = 2
+	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
+		text += fmt.Sprintf("; did you mean %q?", near[0])
+	}
+	return usageError(fmt.Errorf("%s; see vipward --help", text))
+}
+
+// checkUsage makes wrong arguments of a command, and of those below it, end with the exit code for usage.
+func checkUsage(c *cobra.Command) {
+	if check := c.Args; check != nil {
+		c.Args = func(c *cobra.Command, args []string) error {
+			if err := check(c, args); err != nil {
+				return usageError(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
+			}
+			return nil
+		}
+	}
+	for _, sub := range c.Commands() {
+		checkUsage(sub)
+	}
+}

@@ -1,0 +1,24 @@
+package config
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// assemble puts together what the daemon works from.
+func (l *loading) assemble() {
+	n := &l.cfg.Node
+	n.Name = l.opt.Node
+	n.Lone = len(l.nodes) == 1
+	for _, i := range l.instances {
+		n.Instances = append(n.Instances, i.Instance)
+	}
+	for _, s := range l.services {
+		n.Services = append(n.Services, s.Service)
+	}
+}
+
+// checkID identifies a check of a real server: the same after a reload as long as its place stays.
+func checkID(service string, server netip.AddrPort, n int) string {
+	return fmt.Sprintf("server/%s/%v/%d", service, server, n)
+}

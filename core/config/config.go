@@ -1,0 +1,111 @@
+package config
+
+import (
+	"context"
+	"encoding/json"
+	"net/netip"
+	"time"
+
+	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/node"
+	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
+)
+
+// Config is the whole configuration as one node sees it: typed, defaulted, cross-checked.
+type Config struct {
+	// Node is what the brain works from.
+	Node node.Config
+	// Nodes are the members of the pair, in the order of the configuration.
+	Nodes []Node
+	// Checks are what the checker plugins run.
+	Checks []Check
+	// Notifiers hear of events.
+	Notifiers []Notifier
+	// Plugins are the blocks `plugin`, by name. A plugin without a block is found by its name.
+	Plugins map[string]Plugin
+	// Listen is the address of the read-only HTTP listener; empty for none.
+	Listen string
+	// Log is where and how the daemon logs.
+	Log Log
+	// Hash identifies the configuration, the same on all nodes that read the same files.
+	Hash string
+}
+
+// Node is one block `node`.
+type Node struct {
+	Name    string
+	Address netip.Addr
+}
+
+// Check is one check that a plugin runs.
+type Check struct {
+	// ID identifies the observations; the same for the same check after a reload.
+	ID string
+	// Kind is the component's name, for example "http".
+	Kind string
+	// Name is for people: "checker local", "web 10.77.0.11:80".
+	Name string
+	// Config is the plugin's own part of the block, as its schema says.
+	Config json.RawMessage
+	// Target is the address to check; invalid for a check of the node itself.
+	Target netip.AddrPort
+	// Interval, Timeout and RetryInterval are the timing. RetryInterval is used after the first failure; 0 for Interval.
+	Interval, Timeout, RetryInterval time.Duration
+	// Labels go to the plugin with the target.
+	Labels map[string]string
+}
+
+// Notifier is one block `notifier`.
+type Notifier struct {
+	// Kind is the component's name, Name the block's.
+	Kind, Name string
+	// Config is the plugin's own part of the block.
+	Config json.RawMessage
+	// Kinds are the kinds of events that it takes. Default: instances and real servers.
+	Kinds []event.Kind
+	// Retry is the number of attempts after the first.
+	Retry int
+}
+
+// Plugin is one block `plugin`.
+type Plugin struct {
+	Name string
+	// Path of the executable; empty to look for vipward-plugin-NAME in the plugin directories.
+	Path string
+	// SHA256 that the executable must have, in hex; empty for any.
+	SHA256 string
+	// User that it runs as; empty for the daemon's own.
+	User string
+	// Capabilities that it has as that User, by their names in capabilities(7) without CAP_, in lower case; nil for none.
+	Capabilities []string
+	// Env and Args are passed on. Nothing else of the daemon's environment is.
+	Env  map[string]string
+	Args []string
+}
+
+// Log is the block `log`.
+type Log struct {
+	// Level is debug, info, warn or error.
+	Level string
+	// Format is text or json; empty for text on a terminal and json elsewhere.
+	Format string
+	// Output is stderr, syslog or the path of a file.
+	Output string
+}
+
+// Plugins answers what the plugins declare. It is the one thing that loading needs from outside.
+type Plugins interface {
+	// Schema is what a component takes. A plugin that is not there is a [*MissingPlugin].
+	Schema(ctx context.Context, kind pluginv1.Kind, name string, decl Plugin) (*pluginv1.Schema, error)
+	// Validate asks the plugin about one configuration that fits the schema.
+	Validate(ctx context.Context, kind pluginv1.Kind, name string, decl Plugin, config json.RawMessage) ([]*pluginv1.Diagnostic, error)
+}
+
+// MissingPlugin says that no plugin of a name was found, and what there is.
+type MissingPlugin struct {
+	Name string
+	// Searched are the directories that were looked through, Found the names of the plugins there.
+	Searched, Found []string
+}
+
+func (e *MissingPlugin) Error() string { return "no plugin " + e.Name }

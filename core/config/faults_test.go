@@ -1,0 +1,176 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// around is a service whose check holds the text.
+func around(check string) string {
+	return "virtual_server \"web\" {\n  address = \"10.0.0.100:80\"\n  forward = \"dr\"\n  real_server \"10.0.0.11:80\" {}\n" +
+		"  check \"http\" {\n" + check + "\n  }\n}\n"
+}
+
+// instanceWith is an instance that holds the text.
+func instanceWith(name, text string) string {
+	return "vrrp_instance \"" + name + "\" {\n  interface = \"eth0\"\n  virtual_router_id = 51\n" + text + "\n}\n"
+}
+
+func manyAddresses(n int) string {
+	return fmt.Sprintf("dynamic \"virtual_address\" {\n for_each = range(%d)\n labels = [\"${cidrhost(\"10.1.0.0/16\", virtual_address.value + 1)}/32\"]\n content {}\n}", n)
+}
+
+func TestFaults(t *testing.T) {
+	const vip = `  virtual_address "10.0.0.100/32" {}`
+	for _, c := range []struct {
+		name, text string
+		line       int
+		want       string
+	}{
+		// What plugins declare.
+		{"a required attribute is missing", `notifier "exec" "x" {}`, 1, "has no command"},
+		{"an unknown attribute lists the known ones", around("zzzzzz = 1"), 6, "Its attributes are interval, timeout"},
+		{"a number below its least, in a list", around("status = [\n200,\n99]"), 8, "It is at least 100; this is 99"},
+		{"a duration above its most", around(`grace = "9s"`), 6, "It is at most 5; this is 9s"},
+		{"a duration without a unit", around(`grace = 3`), 6, `write "3s" for seconds`},
+		{"a text that does not fit its pattern", around(`digest = "XYZ"`), 6, "digest does not have the right form"},
+		{"a text that is none of a few", around("digest = \"" + strings.Repeat("a", 32) + "\"\nalgorithm = \"md55\""), 7, `Did you mean "md5"?`},
+		{"an attribute that needs another", around(`algorithm = "md5"`), 6, "algorithm needs digest"},
+		{"an attribute that excludes another", around("path = \"/\"\nurl = \"http://a/\""), 6, "path and url exclude each other"},
+		{"an address that is none", around(`from = "web"`), 6, "from is not an address"},
+		{"a map that is none", around(`headers = ["a"]`), 6, "headers is not a map"},
+		{"an element of a map that is no text", around("headers = {\n a = [1]\n}"), 7, "headers is not a text in quotes"},
+		{"true or false that is neither", around(`tls = "maybe"`), 6, "tls is not true or false"},
+		{"a required attribute of a nested block", around(`header "a" {}`), 6, "has no value"},
+		{"too many nested blocks", around("header \"a\" { value = 1 }\nheader \"b\" { value = 1 }\nheader \"c\" { value = 1 }"), 8, "It takes at most 2 and has 3"},
+		{"a value twice in a set", `notifier "mail" "x" {` + "\nserver = \"10.0.0.1:25\"\nto = [\n\"a\",\n\"a\"]\n}", 5, "to has the same value twice"},
+		{"a deprecated attribute", around(`uri = "/"`), 6, "Warning: uri is deprecated on"},
+		// What plugins find or fail to do.
+		{"the plugin's fault in an attribute", around(`path = "index"`), 6, `path has no slash`},
+		{"the plugin's warning about an element", around("status = [200,\n418]"), 7, "Warning: 418 is for teapots"},
+		{"the plugin's fault in the second nested block", around("header \"A\" { value = 1 }\nheader \"Host\" {\nvalue = 1\n}"), 8, "Host is set by the check"},
+		{"a plugin that dies of the question", around(`path = "/crash"`), 5, `plugin "http" does not answer`},
+		{"a plugin that does not start", `notifier "broken" "x" {}`, 1, `plugin "broken" does not say what it takes`},
+		{"a plugin that takes an attribute of the core", `checker "greedy" "x" {}`, 1, "declares the attribute interval"},
+		{"a plugin that is not there", `notifier "exce" "x" {}`, 1, `Did you mean "exec"?`},
+		{"a plugin that is not where its block says", "plugin \"p\" { path = \"/opt/p\" }\nnotifier \"p\" \"x\" {}", 2, "no executable /opt/p"},
+		// The daemon.
+		{"a digest that is none", "plugin \"exec\" {\n sha256 = \"abc\"\n}\nnotifier \"exec\" \"x\" { command = [] }", 2, "It has 64 hexadecimal digits"},
+		{"a capability that there is not", "plugin \"exec\" {\n user = \"u\"\n capabilities = [\"net_rwa\"]\n}\nnotifier \"exec\" \"x\" { command = [] }", 3, `Did you mean "net_raw"?`},
+		{"capabilities without a user", "plugin \"exec\" {\n capabilities = [\"CAP_NET_RAW\"]\n}\nnotifier \"exec\" \"x\" { command = [] }", 2, `capabilities of plugin "exec" without a user`},
+		{"a plugin block that nothing uses", `plugin "exec" {}`, 1, `plugin "exec" is not used`},
+		{"no address to listen on", `listen { address = "9112" }`, 1, `Write an address and a port`},
+		{"a name to listen on", `listen { address = "lb.example.com:80" }`, 1, `is no address to listen on`},
+		{"a level of the log", `log { level = "warning" }`, 1, `log`},
+		{"an output of the log", `log { output = "vipward.log" }`, 1, "absolute path"},
+		{"a second block log", "log {}\nlog {}", 2, "log is declared twice"},
+		{"events of an unknown kind", `notifier "exec" "x" {` + "\ncommand = []\nevents = [\"instances\"]\n}", 3, `Did you mean "instance"?`},
+		{"an unknown notifier in the defaults", `defaults { notify = ["ops"] }`, 1, `no notifier "ops"`},
+		{"two notifiers of one name", "notifier \"exec\" \"x\" { command = [] }\nnotifier \"mail\" \"x\" { server = \"10.0.0.1:25\" }", 2, `notifier "x" is declared twice`},
+		// Instances.
+		{"two instances of one name", instanceWith("web", vip) + instanceWith("web", vip), 6, `vrrp_instance "web" is declared twice`},
+		{"two instances of one identifier", instanceWith("a", vip) + instanceWith("b", `virtual_address "10.0.0.101/32" {}`), 8, "virtual_router_id 51 is used twice on eth0"},
+		{"a VIP in two instances", instanceWith("a", vip) + strings.Replace(instanceWith("b", vip), "51", "52", 1), 9, "10.0.0.100 is declared twice"},
+		{"more addresses than an advert can carry", instanceWith("web", manyAddresses(256)), 6, "An advert names up to 255 addresses; these are 256"},
+		{"a map by node without nodes", instanceWith("web", vip+"\npriority = { a = 1 }"), 5, "there are no nodes"},
+		{"two blocks where there can be one", instanceWith("web", vip+"\ngarp {}\ngarp {}"), 6, "more than one block garp"},
+		{"two sources", instanceWith("web", vip+"\nsource_address = \"10.0.0.1\"\nunicast {\n source = \"10.0.0.2\"\n peers = [\"10.0.0.3\"]\n}"), 7, "source and source_address differ"},
+		{"a peer twice", instanceWith("web", vip+"\nunicast {\n peers = [\"10.0.0.3\",\n\"10.0.0.3\"]\n}"), 7, "peer 10.0.0.3 is in the list twice"},
+		{"a password that is empty", instanceWith("web", vip+"\nversion = 2\nauthentication {\n type = \"pass\"\n password = \"\"\n}"), 8, "password is empty"},
+		{"a scope", instanceWith("web", `virtual_address "10.0.0.100/32" { scope = "site" }`), 4, `scope cannot be "site"`},
+		{"a lease that is none", instanceWith("web", vip+"\nlease = \"on\""), 5, `lease cannot be "on"`},
+		// Services.
+		{"two services of one address", around("") + strings.Replace(around(""), `"web"`, `"two"`, 1), 10, "10.0.0.100:80 over tcp is declared twice"},
+		{"a service without servers", "virtual_server \"web\" {\n  address = \"10.0.0.100:80\"\n  forward = \"nat\"\n}", 1, "has no real_server"},
+		{"thresholds upside down", strings.Replace(around(""), "11:80\" {}", "11:80\" {\n upper_threshold = 1\n lower_threshold = 2\n}", 1), 6, "lower_threshold is above upper_threshold"},
+		{"granularity without persistence", strings.Replace(around(""), "forward", "persistence_granularity = 24\n  forward", 1), 3, "persistence_granularity without persistence"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, diags := loadText(t, c.text, Options{Node: "a", Plugins: plugins()})
+			for _, d := range diags {
+				if d.Line == c.line && strings.Contains(flat(Diagnostics{d}), c.want) {
+					return
+				}
+			}
+			t.Errorf("no diagnostic on line %d with %q:\n%s", c.line, c.want, textOf(diags))
+		})
+	}
+}
+
+func TestWhatHoldsTodayMayBeWritten(t *testing.T) {
+	mustLoad(t, instanceWith("web", `virtual_address "10.0.0.100/32" { advertised = true }`+"\naccept = true\nuse_vmac = false\nvmac_interface = null")+
+		strings.Replace(around(`on_unknown = "keep"`), "forward", "alpha = false\n  quorum_up = []\n  scheduler_flags = []\n  forward", 1), "a")
+}
+
+func TestASecretIsNeverShown(t *testing.T) {
+	_, diags := loadText(t, "notifier \"mail\" \"x\" {\n  server = \"10.0.0.1:25\"\n  password = env(\"P\")\n}",
+		Options{Plugins: plugins(), Environ: func(string) (string, bool) { return "hunter 2", true }})
+	if !diags.HasErrors() || strings.Contains(textOf(diags), "hunter") {
+		t.Errorf("Load says\n%s", textOf(diags))
+	}
+}
+
+func TestLimitsHoldBeforeAnythingIsParsed(t *testing.T) {
+	for _, c := range []struct{ name, text, want string }{
+		{"brackets", "locals { a = " + strings.Repeat("[", 100_000), "nested more than 100 deep"},
+		{"templates", "locals { a = " + strings.Repeat(`"${`, 200), "nested more than 100 deep"},
+		{"signs", "locals { a = " + strings.Repeat("-", 100_000) + "1 }", "more than 1000 operators"},
+		{"sums over several lines", "locals { a = (1" + strings.Repeat("\n+1", 2000) + ") }", "more than 1000 operators"},
+		{"indexes", "locals { a = b" + strings.Repeat("[0]", 2000) + " }", "more than 1000 operators"},
+		{"conditions", "locals { a = " + strings.Repeat("true ? 1 : ", 2000) + "1 }", "more than 1000 operators"},
+		{"directives", "locals { a = \"" + strings.Repeat("%{if true}", 2000) + "\" }", "more than 1000 operators"},
+		{"an exponent", "locals { a = 1e9999999 }", "exponent of more than 3 digits"},
+		{"digits", "locals { a = " + strings.Repeat("9", 101) + " }", "longer than 100 characters"},
+		{"size", strings.Repeat("#", maxFile+1), "larger than 1048576 bytes"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, diags := loadText(t, c.text, Options{})
+			if !strings.Contains(flat(diags), c.want) {
+				t.Errorf("Load says %q, want %q", flat(diags), c.want)
+			}
+		})
+	}
+	t.Run("a long list is fine", func(t *testing.T) {
+		mustLoad(t, "locals { a = ["+strings.Repeat("-1, ", 5000)+"] }", "")
+	})
+}
+
+func TestAWeightCountsAgainstWhatThePeerReaches(t *testing.T) {
+	const move = "does not move the VIPs"
+	for _, c := range []struct {
+		name, priority, extra, tracks string
+		warns                         bool
+	}{
+		{"enough to fall below the peer", "{ a = 150, b = 100 }", "", `track "interface" {` + "\nname = \"eth1\"\nweight = -51\n}", false},
+		{"just equal to the peer is not enough", "{ a = 150, b = 100 }", "", `track "interface" {` + "\nname = \"eth1\"\nweight = -50\n}", true},
+		{"a positive weight is lost", "{ a = 110, b = 100 }", "", `track "interface" {` + "\nname = \"eth1\"\nweight = 20\n}", false},
+		{"a positive weight that is too small", "{ a = 150, b = 100 }", "", `track "interface" {` + "\nname = \"eth1\"\nweight = 20\n}", true},
+		{"the owner is never lowered", "{ a = 255, b = 100 }", "", `track "interface" {` + "\nname = \"eth1\"\nweight = -200\n}", true},
+		{"nobody preempts", "{ a = 150, b = 100 }", "preempt = false", `track "interface" {` + "\nname = \"eth1\"\nweight = -60\n}", true},
+		{"without a weight it always moves", "{ a = 150, b = 100 }", "preempt = false", `track "interface" { name = "eth1" }`, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			text := "node \"a\" { address = \"10.0.0.1\" }\nnode \"b\" { address = \"10.0.0.2\" }\n" +
+				instanceWith("web", "virtual_address \"10.0.0.100/32\" {}\npriority = "+c.priority+"\n"+c.extra+"\n"+c.tracks)
+			for _, node := range []string{"a", "b"} {
+				_, diags := loadText(t, text, Options{Node: node})
+				if got := strings.Contains(flat(diags), move); got != c.warns {
+					t.Errorf("on %s a warning: %v, want %v\n%s", node, got, c.warns, textOf(diags))
+				}
+			}
+		})
+	}
+}
+
+func TestValidateChecksEveryNodeAndSaysThingsOnce(t *testing.T) {
+	dir := write(t, "test.hcl", twoNodes+instanceWith("web", "virtual_address \"10.0.0.100\" {}\npriority = { lb1 = 1 }"))
+	nodes, diags := Validate(t.Context(), dir, Options{})
+	if strings.Join(nodes, " ") != "lb1 lb2" {
+		t.Errorf("the nodes are %v", nodes)
+	}
+	errors, warnings := diags.Counts()
+	if errors != 2 || warnings != 0 {
+		t.Errorf("%d errors and %d warnings, want 2 and 0:\n%s", errors, warnings, textOf(diags))
+	}
+}

@@ -1,0 +1,97 @@
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/vipward/vipward/core/control"
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/metrics"
+	"github.com/vipward/vipward/core/node"
+	"github.com/vipward/vipward/core/pluginhost"
+)
+
+// Status is the present state, from the loop's latest snapshot.
+func (e *engine) Status() control.Status {
+	cfg := e.config.Load()
+	return control.Render(e.loop.snapshot.Load(), control.Extra{
+		Version: e.opt.Version, Hash: cfg.Hash, Started: e.started, Now: time.Now(),
+		Plugins: e.pluginStatus(), Connections: e.connections(),
+	})
+}
+
+func (e *engine) pluginStatus() []control.Plugin {
+	var out []control.Plugin
+	for _, s := range e.plugins.Status() {
+		out = append(out, control.Plugin{
+			Name: s.Name, Kind: s.Kind, State: string(s.State), PID: s.PID, Restarts: s.Restarts, Version: s.Version, Reason: s.Reason,
+		})
+	}
+	return out
+}
+
+// connections are those that IPVS counts; none where it does not answer.
+func (e *engine) connections() map[desired.ServiceKey]map[netip.AddrPort]control.Counts {
+	out := map[desired.ServiceKey]map[netip.AddrPort]control.Counts{}
+	for key, servers := range e.services.Stats() {
+		out[key] = map[netip.AddrPort]control.Counts{}
+		for addr, c := range servers {
+			out[key][addr] = control.Counts(c)
+		}
+	}
+	return out
+}
+
+// Progress is when the loop last went round.
+func (e *engine) Progress() time.Time { return time.Unix(0, e.loop.progress.Load()) }
+
+// Failover hands an instance over and waits for the result.
+func (e *engine) Failover(ctx context.Context, instance string) (text string, took time.Duration, err error) {
+	id, answer := e.answers.expect()
+	defer e.answers.forget(id)
+	call := func(now time.Time) node.Output {
+		return e.loop.node.Step(now, node.Failover{Instance: instance, ID: id})
+	}
+	if err := e.loop.Call(ctx, call); err != nil {
+		return "", 0, fmt.Errorf("the daemon did not take the command: %w", err)
+	}
+	select {
+	case a := <-answer:
+		return a.Text, a.Took, a.Err
+	case <-ctx.Done():
+		return "", 0, fmt.Errorf("%w: no result of the hand-over", node.ErrTimeout)
+	}
+}
+
+// ReloadPlugin replaces the process of a plugin.
+func (e *engine) ReloadPlugin(ctx context.Context, name string) error {
+	return e.plugins.Reload(ctx, name)
+}
+
+// metricsState is what a scrape shows.
+func (e *engine) metricsState() metrics.State {
+	cfg := e.config.Load()
+	s := metrics.State{
+		Snapshot: e.loop.snapshot.Load(), Now: time.Now(), Progress: e.Progress(), Version: e.opt.Version, Hash: cfg.Hash,
+		Connections: map[desired.ServiceKey]map[netip.AddrPort]metrics.Connections{},
+		LoopDropped: e.loop.dropped.Load(), WireDropped: map[string]uint64{}, SchedulerLate: e.loop.late.Load(), FollowersCut: e.ring.Cut(),
+	}
+	for _, p := range e.plugins.Status() {
+		s.Plugins = append(s.Plugins, metrics.Plugin{Name: p.Name, Kind: p.Kind, Up: p.State == pluginhost.Running, Restarts: p.Restarts})
+	}
+	for _, q := range e.outbox.Stats() {
+		s.Outbox = append(s.Outbox, metrics.Queue(q))
+	}
+	for _, w := range e.wire.Stats() {
+		s.WireDropped[w.Interface] = w.SendErrors
+	}
+	for key, servers := range e.services.Stats() {
+		s.Connections[key] = map[netip.AddrPort]metrics.Connections{}
+		for addr, c := range servers {
+			s.Connections[key][addr] = metrics.Connections(c)
+		}
+	}
+	return s
+}

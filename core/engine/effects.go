@@ -1,0 +1,116 @@
+package engine
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/vipward/vipward/core/config"
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/node"
+	"github.com/vipward/vipward/core/outbox"
+	"github.com/vipward/vipward/core/pluginhost"
+)
+
+// send puts one advert on the wire. What cannot be sent now is counted there; the next one comes soon.
+func (e *engine) send(a node.Advert) {
+	if err := e.wire.Send(a.Interface, a.Source, a.Destination, a.Payload); err != nil {
+		e.log.Debug("advert not sent", "error", err)
+	}
+}
+
+// desire hands the whole wish to those who apply it. A renewed lease comes with each advert and is no news for IPVS.
+func (e *engine) desire(s *desired.State) {
+	e.addresses.Set(s.Addresses, s.Announcements)
+	if e.wished == nil || !desired.SameServices(*e.wished, s.Services) {
+		e.wished = &s.Services
+		e.services.Set(s.Services)
+	}
+}
+
+// tell numbers events and gives them to the log, to readers and to the notifiers.
+func (e *engine) tell(events []event.Event) {
+	for _, v := range events {
+		e.seq++
+		v.Seq, v.Time, v.Node = e.seq, time.Now(), e.config.Load().Node.Name
+		e.ring.Append(v)
+		e.outbox.Add(v)
+		e.log.Log(context.Background(), level(v.Severity), v.String(), "code", v.Code, "seq", v.Seq)
+	}
+}
+
+func level(s event.Severity) slog.Level {
+	switch s {
+	case event.Critical:
+		return slog.LevelError
+	case event.Warning:
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
+}
+
+// emit takes an event from outside of the loop: from the plugin host, from the outbox. Until the loop is there, it is logged.
+func (e *engine) emit(v event.Event) {
+	if e.loop == nil {
+		e.log.Log(context.Background(), level(v.Severity), v.String(), "code", v.Code)
+		return
+	}
+	e.loop.Add(node.Told{Event: v})
+}
+
+// deliver lets a plugin notify somebody.
+func (e *engine) deliver(
+	ctx context.Context, n config.Notifier, events []event.Event, key string, attempt int,
+) (outbox.Outcome, time.Duration, error) {
+	d, err := e.plugins.Notify(ctx, n, events, key, attempt)
+	if err == nil && d.Outcome != pluginhost.Delivered {
+		err = errors.New(d.Reason)
+	}
+	switch d.Outcome {
+	case pluginhost.Delivered:
+		return outbox.Delivered, 0, err
+	case pluginhost.Drop:
+		return outbox.Drop, 0, err
+	case pluginhost.Retry:
+	}
+	return outbox.Retry, d.RetryAfter, err
+}
+
+// answers hands the results of commands from the loop to those who wait for them.
+type answers struct {
+	mu      sync.Mutex
+	last    uint64
+	waiting map[uint64]chan node.Answer
+}
+
+// expect makes a new command's number, and the channel on which its answer comes.
+func (a *answers) expect() (id uint64, answer <-chan node.Answer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.waiting == nil {
+		a.waiting = map[uint64]chan node.Answer{}
+	}
+	a.last++
+	ch := make(chan node.Answer, 1)
+	a.waiting[a.last] = ch
+	return a.last, ch
+}
+
+// give delivers an answer; one that nobody waits for any more is dropped.
+func (a *answers) give(v node.Answer) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if ch := a.waiting[v.ID]; ch != nil {
+		ch <- v
+		delete(a.waiting, v.ID)
+	}
+}
+
+func (a *answers) forget(id uint64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	delete(a.waiting, id)
+}

@@ -1,0 +1,277 @@
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"path/filepath"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/vipward/vipward/core/config"
+	"github.com/vipward/vipward/core/control"
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/health"
+	"github.com/vipward/vipward/core/kernel"
+	"github.com/vipward/vipward/core/metrics"
+	"github.com/vipward/vipward/core/node"
+	"github.com/vipward/vipward/core/outbox"
+	"github.com/vipward/vipward/core/pluginhost"
+	"github.com/vipward/vipward/core/wire"
+	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
+)
+
+// linksLimit is how long the start waits for the kernel's list of interfaces.
+const linksLimit = 5 * time.Second
+
+// Options say where the daemon finds and puts its things. All are needed.
+type Options struct {
+	// Config is the file or directory of the configuration.
+	Config string
+	// Node is the name of this node.
+	Node string
+	// Socket is the path of the control socket.
+	Socket string
+	// StateDir keeps what must survive a restart.
+	StateDir string
+	// PluginDirs are searched for plugins, in this order.
+	PluginDirs []string
+	// Reattach are plugins that already run, in a debugger as a rule; nil for none.
+	Reattach map[string]pluginv1.Reattach
+	// Version of the program.
+	Version string
+}
+
+// Signals ask the daemon for something from outside of the control socket.
+type Signals struct {
+	// Stop is closed to end the daemon with a hand-over.
+	Stop <-chan struct{}
+	// Reload gives a value for each reload of the configuration's path.
+	Reload <-chan os.Signal
+}
+
+// Run is the daemon: it works until it is asked to stop, hands over, cleans up and returns. A [*control.ConfigError] comes
+// before anything was touched. When ctx ends it returns at once and leaves everything to its leases.
+func Run(ctx context.Context, opt Options, sig Signals) error {
+	j, err := newJournal()
+	if err != nil {
+		return err
+	}
+	e := &engine{opt: opt, started: time.Now(), journal: j, log: j.logger(), ring: &control.Ring{}, listener: newReadOnly()}
+	if err := e.open(ctx); err != nil {
+		e.close()
+		return err
+	}
+	defer e.close()
+	return e.run(ctx, sig)
+}
+
+// engine holds the parts of the daemon. It has no state of its own but what a reload replaces.
+type engine struct {
+	opt     Options
+	started time.Time
+	journal *journal
+	log     *slog.Logger
+	closers []io.Closer
+
+	loop      *loop
+	wire      *wire.Wire
+	links     *kernel.Links
+	addresses *kernel.Addresses
+	services  *kernel.Services
+	plugins   *pluginhost.Host
+	outbox    *outbox.Outbox
+	ring      *control.Ring
+	metrics   *metrics.Metrics
+	server    *control.Server
+	verdicts  *verdicts
+	socket    net.Listener
+	listener  *readOnly
+
+	config  atomic.Pointer[config.Config]
+	reloads reloads
+	seq     uint64             // of events; only the loop touches it
+	wished  *[]desired.Service // the last wish for IPVS; only the loop touches it
+	answers answers
+	known   chan struct{} // closed when the interfaces are known
+}
+
+// open makes every part. The socket comes first, for its lock tells whether another daemon is at work here; then the
+// configuration: where it has errors, nothing else has been touched.
+func (e *engine) open(ctx context.Context) error {
+	socket, err := control.ListenSocket(e.opt.Socket)
+	if err != nil {
+		return err
+	}
+	e.socket, e.closers = socket, append(e.closers, socket)
+	e.plugins = pluginhost.New(pluginhost.Options{
+		Dirs: e.opt.PluginDirs, Reattach: e.opt.Reattach, RunDir: pluginDir(e.opt.Socket), Version: e.opt.Version, Logger: e.log,
+		Observe: e.observe, Event: e.emit,
+	})
+	cfg, diags := e.load(ctx, e.opt.Config)
+	if diags.HasErrors() {
+		return &control.ConfigError{Diagnostics: diags}
+	}
+	if err := e.journal.set(cfg.Log); err != nil {
+		return err
+	}
+	for _, d := range diags {
+		e.log.Warn(d.Summary, "file", d.File, "line", d.Line, "detail", d.Detail)
+	}
+	e.config.Store(cfg)
+	if err := os.MkdirAll(e.opt.StateDir, 0o750); err != nil {
+		return fmt.Errorf("make the state directory: %w", err)
+	}
+	listener, err := e.listener.prepare(cfg.Listen)
+	if err != nil {
+		return err
+	}
+	e.listener.use(listener)
+	return e.assemble(cfg)
+}
+
+// pluginDir is where the plugins have their sockets: beside the control socket, or in /run where its path is too long for
+// the socket of a plugin below it. It is the same for each run, so that what a killed daemon left is found again.
+func pluginDir(socket string) string {
+	dir := socket + ".plugins"
+	if len(dir) <= pluginhost.MaxRunDir {
+		return dir
+	}
+	return fmt.Sprintf("/run/vipward-%x", sha256.Sum256([]byte(socket)))[:len("/run/vipward-")+12]
+}
+
+// assemble makes the edges and the loop between them.
+func (e *engine) assemble(cfg *config.Config) (err error) {
+	e.known = make(chan struct{})
+	e.loop = newLoop(node.New(cfg.Node))
+	e.metrics = metrics.New(e.metricsState)
+	e.loop.waited = func(d time.Duration) { e.metrics.LoopWait.Observe(d.Seconds()) }
+	e.loop.stepped = func(d time.Duration) { e.metrics.LoopStep.Observe(d.Seconds()) }
+	e.loop.send, e.loop.desire, e.loop.tell, e.loop.answer = e.send, e.desire, e.tell, e.answers.give
+	e.wire = wire.New(wire.Options{Logger: e.log, Receive: func(p wire.Packet) {
+		e.loop.Hurry(node.Received{Interface: p.Interface, Header: p.Header, Payload: p.Payload}, p.At)
+	}})
+	e.addresses, err = kernel.NewAddresses(kernel.AddressOptions{
+		Logger: e.log, Report: func(a node.Applied) { e.loop.Hurry(a, time.Now()) },
+	})
+	if err != nil {
+		return err
+	}
+	e.services = kernel.NewServices(kernel.ServiceOptions{
+		Logger: e.log, Owned: filepath.Join(e.opt.StateDir, cfg.Node.Name+".services.json"),
+		Report: func(a node.ServicesApplied) { e.loop.Add(a) },
+	})
+	e.verdicts = newVerdicts(filepath.Join(e.opt.StateDir, cfg.Node.Name+".verdicts.json"), e.log)
+	e.links = kernel.NewLinks(kernel.LinkOptions{Logger: e.log, Changed: e.linksChanged, Drift: e.addresses.Drift})
+	e.outbox = outbox.New(outbox.Options{Logger: e.log, Deliver: e.deliver, Event: e.emit})
+	e.server = control.NewServer(control.Options{API: e, Events: e.ring, Metrics: e.metrics.Handler(), Logger: e.log})
+	return nil
+}
+
+// run starts every part and waits for the loop to end; then it ends the others in the order that loses nothing.
+func (e *engine) run(ctx context.Context, sig Signals) error {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	g, ctx := errgroup.WithContext(ctx)
+	parts := []func(context.Context) error{
+		e.links.Run, e.addresses.Run, e.services.Run, e.outbox.Run,
+		func(ctx context.Context) error { return e.server.Run(ctx, e.socket) },
+		func(ctx context.Context) error { return e.listener.run(ctx, e.server) },
+		func(ctx context.Context) error { return watch(ctx, e.log, e.loop) },
+		func(ctx context.Context) error { return e.onSignals(ctx, sig.Reload) },
+		func(ctx context.Context) error { return e.verdicts.run(ctx, e.loop) },
+	}
+	for _, part := range parts {
+		g.Go(func() error { return part(ctx) })
+	}
+	g.Go(func() error {
+		defer cancel()
+		if err := e.begin(ctx); err != nil {
+			return err
+		}
+		if err := e.loop.Run(ctx, sig.Stop); err != nil {
+			return err
+		}
+		return e.end(ctx)
+	})
+	if err := g.Wait(); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// begin gives the loop what the node has to know before its first step: the interfaces, and what a former run has left.
+func (e *engine) begin(ctx context.Context) error {
+	select {
+	case <-e.known:
+	case <-time.After(linksLimit):
+		return fmt.Errorf("the kernel did not tell of its interfaces within %s", linksLimit)
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	held, err := e.addresses.Held()
+	if err != nil {
+		return fmt.Errorf("look for addresses of a former run: %w", err)
+	}
+	cfg := e.config.Load()
+	e.wire.Set(ports(cfg))
+	e.outbox.Set(cfg.Notifiers)
+	e.loop.Hurry(node.Start{Held: held, Verdicts: e.verdicts.read(time.Now())}, time.Now())
+	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers)
+	notify(e.log, stateReady)
+	e.log.Info("started", "version", e.opt.Version, "node", cfg.Node.Name, "config_hash", cfg.Hash)
+	return nil
+}
+
+func (e *engine) close() {
+	if e.wire != nil {
+		_ = e.wire.Close() // it has none to give
+	}
+	if e.plugins != nil {
+		e.plugins.Close()
+	}
+	e.listener.close()
+	for _, c := range e.closers {
+		if err := c.Close(); err != nil {
+			e.log.Debug("close", "error", err)
+		}
+	}
+}
+
+// observe is called by the plugin host for each result of a check.
+func (e *engine) observe(check string, o health.Observation) {
+	e.loop.Add(node.Observed{Check: check, Observation: o})
+}
+
+// linksChanged is called by the link monitor with the whole state of the interfaces.
+func (e *engine) linksChanged(l node.Links) {
+	e.wire.Refresh()
+	e.loop.Hurry(l, time.Now())
+	select {
+	case <-e.known:
+	default:
+		close(e.known)
+	}
+}
+
+// ports are the sockets that the instances need: one for each interface.
+func ports(configs ...*config.Config) []wire.Port {
+	multicast := map[string]bool{}
+	for _, c := range configs {
+		for _, i := range c.Node.Instances {
+			multicast[i.Interface] = multicast[i.Interface] || len(i.VRRP.Peers) == 0
+		}
+	}
+	out := make([]wire.Port, 0, len(multicast))
+	for name, m := range multicast {
+		out = append(out, wire.Port{Interface: name, Multicast: m})
+	}
+	return out
+}

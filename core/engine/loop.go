@@ -1,0 +1,183 @@
+package engine
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/node"
+)
+
+const (
+	// The inboxes are bounded; what does not fit is dropped and counted. Adverts and results of checks come again.
+	urgentSize  = 1024
+	routineSize = 8192
+	// pulse is the longest that the loop sleeps, so that its progress proves that it lives.
+	pulse = 500 * time.Millisecond
+	// lateAfter is the lateness of a wake-up that is counted: a machine on which it happens often is too busy for fast adverts.
+	lateAfter = 10 * time.Millisecond
+	// snapshotEvery is how old a snapshot may get while only adverts come and go.
+	snapshotEvery = 100 * time.Millisecond
+)
+
+// loop is the only caller of [node.Node.Step]. Everything that happens comes in through its channels, and everything that is
+// to be done goes out through its functions, none of which may block.
+type loop struct {
+	node *node.Node
+
+	urgent  chan arrival
+	routine chan node.Input
+	calls   chan func(now time.Time) node.Output
+	dropped atomic.Uint64
+	late    atomic.Uint64 // wake-ups later than lateAfter
+
+	send   func(node.Advert)
+	desire func(*desired.State)
+	tell   func([]event.Event)
+	answer func(node.Answer)
+	// waited and stepped observe how long an input waited and a step took.
+	waited, stepped func(time.Duration)
+
+	snapshot atomic.Pointer[node.Snapshot]
+	progress atomic.Int64 // when the loop last went round, as Unix nanoseconds
+	timer    *time.Timer
+	due      time.Time // what the timer waits for, never zero
+}
+
+// arrival is an urgent input with the instant at which the machine got it.
+type arrival struct {
+	in node.Input
+	at time.Time
+}
+
+func newLoop(n *node.Node) *loop {
+	return &loop{
+		node:    n,
+		urgent:  make(chan arrival, urgentSize),
+		routine: make(chan node.Input, routineSize),
+		calls:   make(chan func(time.Time) node.Output),
+	}
+}
+
+// Hurry takes an urgent input from any goroutine: a packet, a change of the interfaces.
+func (l *loop) Hurry(in node.Input, at time.Time) {
+	select {
+	case l.urgent <- arrival{in, at}:
+	default:
+		l.dropped.Add(1)
+	}
+}
+
+// Add takes a routine input from any goroutine: the result of a check, what an applier reports.
+func (l *loop) Add(in node.Input) {
+	select {
+	case l.routine <- in:
+	default:
+		l.dropped.Add(1)
+	}
+}
+
+// Call lets f step the node in the loop, and returns when it has been done.
+func (l *loop) Call(ctx context.Context, f func(now time.Time) node.Output) error {
+	done := make(chan struct{})
+	select {
+	case l.calls <- func(now time.Time) node.Output { defer close(done); return f(now) }:
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+	<-done
+	return nil
+}
+
+// Run works until the node has stopped. It asks the node to stop when stop is closed, and gives up when ctx ends.
+func (l *loop) Run(ctx context.Context, stop <-chan struct{}) error {
+	l.timer = time.NewTimer(0)
+	defer l.timer.Stop()
+	l.due = time.Now()
+	for {
+		out, err := l.next(ctx, &stop)
+		if err != nil {
+			return err
+		}
+		now := time.Now()
+		l.obey(out)
+		l.publish(now, out)
+		if out.Stopped {
+			return nil
+		}
+		l.rearm(now)
+	}
+}
+
+// next waits for one input and steps the node with it. Urgent ones go first.
+func (l *loop) next(ctx context.Context, stop *<-chan struct{}) (node.Output, error) {
+	select {
+	case a := <-l.urgent:
+		return l.step(a.in, a.at), nil
+	default:
+	}
+	select {
+	case a := <-l.urgent:
+		return l.step(a.in, a.at), nil
+	case in := <-l.routine:
+		return l.step(in, time.Time{}), nil
+	case <-l.timer.C:
+		if time.Since(l.due) > lateAfter {
+			l.late.Add(1)
+		}
+		return l.step(node.Timeout{}, l.due), nil
+	case f := <-l.calls:
+		return f(time.Now()), nil
+	case <-*stop:
+		*stop = nil
+		return l.step(node.Stop{}, time.Time{}), nil
+	case <-ctx.Done():
+		return node.Output{}, ctx.Err()
+	}
+}
+
+// step is one step of the node; since is when its cause came about, zero where nobody knows.
+func (l *loop) step(in node.Input, since time.Time) node.Output {
+	now := time.Now()
+	if !since.IsZero() {
+		l.waited(now.Sub(since))
+	}
+	out := l.node.Step(now, in)
+	l.stepped(time.Since(now))
+	return out
+}
+
+// obey does what the node said: adverts first, for they are what the peer waits for.
+func (l *loop) obey(out node.Output) {
+	for _, a := range out.Adverts {
+		l.send(a)
+	}
+	if out.Desired != nil {
+		l.desire(out.Desired)
+	}
+	if len(out.Events) > 0 {
+		l.tell(out.Events)
+	}
+	for _, a := range out.Answers {
+		l.answer(a)
+	}
+}
+
+// publish shows the state to readers: at once where something changed, else now and then.
+func (l *loop) publish(now time.Time, out node.Output) {
+	l.progress.Store(now.UnixNano())
+	old := l.snapshot.Load()
+	if old == nil || out.Desired != nil || len(out.Events) > 0 || now.Sub(old.At) >= snapshotEvery {
+		l.snapshot.Store(l.node.Snapshot(now))
+	}
+}
+
+func (l *loop) rearm(now time.Time) {
+	l.due = now.Add(pulse)
+	if d := l.node.Deadline(); !d.IsZero() && d.Before(l.due) {
+		l.due = d
+	}
+	l.timer.Reset(l.due.Sub(now))
+}

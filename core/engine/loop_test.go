@@ -1,0 +1,110 @@
+package engine
+
+import (
+	"context"
+	"net/netip"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/node"
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+// recorder is the world around a loop.
+type recorder struct {
+	adverts []node.Advert
+	wishes  []*desired.State
+	events  []event.Event
+	answers []node.Answer
+}
+
+func runLoop(t *testing.T) (*loop, *recorder, chan struct{}, chan error) {
+	t.Helper()
+	vip := netip.MustParsePrefix("10.77.0.100/32")
+	n := node.New(node.Config{Name: "lb1", Instances: []node.Instance{{
+		Name: "web", Interface: "eth0", Addresses: []node.VirtualAddress{{Prefix: vip, Interface: "eth0"}},
+		VRRP: vrrp.Config{VRID: 51, Version: 3, Priority: 100, Interval: time.Second, Preempt: true, Addresses: []netip.Addr{vip.Addr()}},
+	}}})
+	l, r := newLoop(n), &recorder{}
+	l.send = func(a node.Advert) { r.adverts = append(r.adverts, a) }
+	l.desire = func(s *desired.State) { r.wishes = append(r.wishes, s) }
+	l.tell = func(e []event.Event) { r.events = append(r.events, e...) }
+	l.answer = func(a node.Answer) { r.answers = append(r.answers, a) }
+	l.waited, l.stepped = func(time.Duration) {}, func(time.Duration) {}
+	stop, done := make(chan struct{}), make(chan error, 1)
+	go func() { done <- l.Run(context.Background(), stop) }()
+	l.Hurry(node.Links{"eth0": {Index: 2, Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24")}}}, time.Now())
+	l.Hurry(node.Start{}, time.Now())
+	return l, r, stop, done
+}
+
+func TestLoopElectsAndStops(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, r, stop, done := runLoop(t)
+		time.Sleep(10 * time.Second)
+		synctest.Wait()
+		if got := l.snapshot.Load().Instances[0].State; got != vrrp.Master {
+			t.Errorf("state %s after 10 s, want MASTER", got)
+		}
+		if len(r.adverts) != 7 {
+			t.Errorf("%d adverts in 10 s, want 7: one each second from 3.6 s on", len(r.adverts))
+		}
+		close(stop)
+		if err := <-done; err != nil {
+			t.Fatal(err)
+		}
+		if last := r.wishes[len(r.wishes)-1]; len(last.Addresses) != 0 {
+			t.Errorf("the last wish still has %v", last.Addresses)
+		}
+		if last := r.adverts[len(r.adverts)-1]; last.Payload[2] != 0 {
+			t.Errorf("the last advert has priority %d, want 0", last.Payload[2])
+		}
+	})
+}
+
+func TestLoopDoesItsPulseWhileNothingHappens(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, _, stop, done := runLoop(t)
+		time.Sleep(time.Minute)
+		before := l.progress.Load()
+		time.Sleep(2 * pulse)
+		synctest.Wait()
+		if l.progress.Load() == before {
+			t.Error("the loop made no progress")
+		}
+		close(stop)
+		<-done
+	})
+}
+
+func TestCallRunsInTheLoop(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, r, stop, done := runLoop(t)
+		err := l.Call(t.Context(), func(now time.Time) node.Output {
+			return l.node.Step(now, node.Failover{Instance: "nobody", ID: 7})
+		})
+		synctest.Wait()
+		if err != nil || !slices.ContainsFunc(r.answers, func(a node.Answer) bool { return a.ID == 7 && a.Err != nil }) {
+			t.Errorf("error %v, answers %+v", err, r.answers)
+		}
+		close(stop)
+		<-done
+	})
+}
+
+func TestFullInboxDropsAndCounts(t *testing.T) {
+	l := newLoop(node.New(node.Config{}))
+	for range routineSize + 3 {
+		l.Add(node.Timeout{})
+	}
+	for range urgentSize + 2 {
+		l.Hurry(node.Timeout{}, time.Time{})
+	}
+	if got := l.dropped.Load(); got != 5 {
+		t.Errorf("%d dropped, want 5", got)
+	}
+}

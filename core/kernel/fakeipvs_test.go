@@ -1,0 +1,213 @@
+package kernel
+
+import (
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/cloudflare/ipvs"
+	"golang.org/x/sys/unix"
+)
+
+// fakeIPVS is a table of services in memory with the manners of the kernel's: an empty list is an error, what exists cannot be
+// created, what does not exist can be neither changed nor removed, a service needs a netmask and comes back with a flag more.
+type fakeIPVS struct {
+	mu       sync.Mutex
+	absent   bool // the kernel has no IPVS
+	hang     bool // no call returns before Close
+	opened   int
+	closed   chan struct{}
+	services []fakeService
+	trace    []string
+	refuse   map[string]error // by the beginning of the line in the trace
+}
+
+type fakeService struct {
+	ipvs.Service
+	dests []ipvs.DestinationExtended
+}
+
+func (f *fakeIPVS) dial() (ipvsTable, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.absent {
+		return nil, errNoIPVS
+	}
+	f.opened++
+	f.closed = make(chan struct{})
+	return f, nil
+}
+
+func (f *fakeIPVS) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	close(f.closed)
+	return nil
+}
+
+// ask begins a call: it writes down those that change something, and refuses what is to be refused.
+func (f *fakeIPVS) ask(format string, args ...any) error {
+	f.mu.Lock()
+	hang, closed := f.hang, f.closed
+	if hang {
+		f.mu.Unlock()
+		<-closed
+		f.mu.Lock()
+		return fs.ErrClosed
+	}
+	if format == "" {
+		return nil
+	}
+	line := fmt.Sprintf(format, args...)
+	f.trace = append(f.trace, line)
+	for prefix, err := range f.refuse {
+		if strings.HasPrefix(line, prefix) {
+			return err
+		}
+	}
+	return nil
+}
+
+func name(s ipvs.Service) string {
+	return fmt.Sprintf("%v %v", s.Protocol, netip.AddrPortFrom(s.Address, s.Port))
+}
+
+func (f *fakeIPVS) find(s ipvs.Service) *fakeService {
+	i := slices.IndexFunc(f.services, func(o fakeService) bool { return o.FWMark == s.FWMark && name(o.Service) == name(s) })
+	if i < 0 {
+		return nil
+	}
+	return &f.services[i]
+}
+
+func (s *fakeService) find(d ipvs.Destination) int {
+	return slices.IndexFunc(s.dests, func(o ipvs.DestinationExtended) bool { return o.Address == d.Address && o.Port == d.Port })
+}
+
+func (f *fakeIPVS) Services() ([]ipvs.ServiceExtended, error) {
+	defer f.mu.Unlock()
+	if err := f.ask(""); err != nil {
+		return nil, err
+	}
+	if len(f.services) == 0 {
+		return nil, fs.ErrNotExist
+	}
+	var all []ipvs.ServiceExtended
+	for _, s := range f.services {
+		s.Flags |= ipvs.ServiceHashed
+		all = append(all, ipvs.ServiceExtended{Service: s.Service})
+	}
+	return all, nil
+}
+
+func (f *fakeIPVS) CreateService(s ipvs.Service) error {
+	defer f.mu.Unlock()
+	if err := f.ask("create %s %s timeout %d flags %d", name(s), s.Scheduler, s.Timeout, s.Flags); err != nil {
+		return err
+	}
+	switch {
+	case f.find(s) != nil:
+		return unix.EEXIST
+	case !s.Netmask.IsValid():
+		return unix.EINVAL
+	}
+	f.services = append(f.services, fakeService{Service: s})
+	return nil
+}
+
+func (f *fakeIPVS) UpdateService(s ipvs.Service) error {
+	defer f.mu.Unlock()
+	if err := f.ask("update %s %s timeout %d flags %d", name(s), s.Scheduler, s.Timeout, s.Flags); err != nil {
+		return err
+	}
+	old := f.find(s)
+	if old == nil {
+		return unix.ESRCH
+	}
+	old.Service = s
+	return nil
+}
+
+func (f *fakeIPVS) RemoveService(s ipvs.Service) error {
+	defer f.mu.Unlock()
+	if err := f.ask("remove %s", name(s)); err != nil {
+		return err
+	}
+	if f.find(s) == nil {
+		return unix.ESRCH
+	}
+	f.services = slices.DeleteFunc(f.services, func(o fakeService) bool { return name(o.Service) == name(s) })
+	return nil
+}
+
+func (f *fakeIPVS) Destinations(s ipvs.Service) ([]ipvs.DestinationExtended, error) {
+	defer f.mu.Unlock()
+	if err := f.ask(""); err != nil {
+		return nil, err
+	}
+	if old := f.find(s); old != nil && len(old.dests) > 0 {
+		return slices.Clone(old.dests), nil
+	}
+	return nil, fs.ErrNotExist
+}
+
+func (f *fakeIPVS) CreateDestination(s ipvs.Service, d ipvs.Destination) error {
+	defer f.mu.Unlock()
+	if err := f.ask("create %v:%d %v weight %d of %s", d.Address, d.Port, d.FwdMethod, d.Weight, name(s)); err != nil {
+		return err
+	}
+	old := f.find(s)
+	switch {
+	case old == nil:
+		return unix.ESRCH
+	case old.find(d) >= 0:
+		return unix.EEXIST
+	}
+	old.dests = append(old.dests, ipvs.DestinationExtended{Destination: d, ActiveConnections: 3, InactiveConnections: 4})
+	return nil
+}
+
+func (f *fakeIPVS) UpdateDestination(s ipvs.Service, d ipvs.Destination) error {
+	defer f.mu.Unlock()
+	if err := f.ask("update %v:%d %v weight %d of %s", d.Address, d.Port, d.FwdMethod, d.Weight, name(s)); err != nil {
+		return err
+	}
+	old := f.find(s)
+	if old == nil || old.find(d) < 0 {
+		return unix.ENOENT
+	}
+	old.dests[old.find(d)].Destination = d
+	return nil
+}
+
+func (f *fakeIPVS) RemoveDestination(s ipvs.Service, d ipvs.Destination) error {
+	defer f.mu.Unlock()
+	if err := f.ask("remove %v:%d of %s", d.Address, d.Port, name(s)); err != nil {
+		return err
+	}
+	old := f.find(s)
+	if old == nil || old.find(d) < 0 {
+		return unix.ENOENT
+	}
+	old.dests = slices.Delete(old.dests, old.find(d), old.find(d)+1)
+	return nil
+}
+
+// by is somebody else who changes the table.
+func (f *fakeIPVS) by(change func()) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	change()
+}
+
+// asked is what was asked since the last call, one line for each change.
+func (f *fakeIPVS) asked() []string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	t := f.trace
+	f.trace = nil
+	return t
+}

@@ -1,0 +1,61 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net"
+	"net/netip"
+
+	"github.com/mdlayher/arp"
+	"github.com/mdlayher/ethernet"
+	"github.com/mdlayher/socket"
+	"golang.org/x/sys/unix"
+)
+
+// gratuitous is the Ethernet frame of an ARP request for the address itself (RFC 5227 section 2.3), with the broadcast address
+// as the target's hardware address as keepalived and FRR have it; RFC 9568 section 6.4.1 with errata 7947 asks for the rest.
+func gratuitous(mac net.HardwareAddr, vip netip.Addr) ([]byte, error) {
+	p, err := arp.NewPacket(arp.OperationRequest, mac, vip, ethernet.Broadcast, vip)
+	if err != nil {
+		return nil, fmt.Errorf("make the announcement of %v: %w", vip, err)
+	}
+	payload, err := p.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("make the announcement of %v: %w", vip, err)
+	}
+	f := ethernet.Frame{Destination: ethernet.Broadcast, Source: mac, EtherType: ethernet.EtherTypeARP, Payload: payload}
+	return f.MarshalBinary()
+}
+
+// packetSocket sends frames on any interface (packet(7)). It receives nothing, since it is bound to no protocol.
+type packetSocket struct{ conn *socket.Conn }
+
+func openPacket() (*packetSocket, error) {
+	c, err := socket.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0, "packet", nil)
+	if err != nil {
+		return nil, fmt.Errorf("open a packet socket: %w", err)
+	}
+	return &packetSocket{c}, nil
+}
+
+func (p *packetSocket) close() { _ = p.conn.Close() }
+
+// send hands a frame to the kernel, or fails at once.
+func (p *packetSocket) send(index int, frame []byte) error {
+	raw, err := p.conn.SyscallConn()
+	if err != nil {
+		return err
+	}
+	to := &unix.SockaddrLinklayer{Ifindex: index, Halen: uint8(len(ethernet.Broadcast)), Protocol: networkOrder(unix.ETH_P_ARP)}
+	copy(to.Addr[:], ethernet.Broadcast)
+	var sent error
+	if err := raw.Control(func(fd uintptr) { sent = unix.Sendto(int(fd), frame, unix.MSG_DONTWAIT, to) }); err != nil {
+		return err
+	}
+	return sent
+}
+
+// networkOrder is a protocol number as a packet socket wants it.
+func networkOrder(v uint16) uint16 {
+	return binary.BigEndian.Uint16(binary.NativeEndian.AppendUint16(nil, v))
+}

@@ -1,0 +1,95 @@
+package kernel
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/vipward/vipward/core/desired"
+)
+
+// owned remembers across runs which services of IPVS are this project's, since IPVS keeps no mark of an owner. The file
+// belongs under /run: the kernel's table does not outlive the machine either. An empty path remembers for this run only.
+type owned struct {
+	path string
+	keys map[desired.ServiceKey]bool
+}
+
+// ownedFile is the form of the file.
+type ownedFile struct {
+	Version  int          `json:"version"` // 1
+	Services []ownedEntry `json:"services"`
+}
+
+type ownedEntry struct {
+	Address  netip.AddrPort   `json:"address"`
+	Protocol desired.Protocol `json:"protocol"`
+}
+
+// readOwned reads the file; one that does not exist is empty.
+func readOwned(path string) (*owned, error) {
+	o := &owned{path: path, keys: map[desired.ServiceKey]bool{}}
+	if path == "" {
+		return o, nil
+	}
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return o, nil
+	}
+	if err != nil {
+		return o, fmt.Errorf("read the list of own services: %w", err)
+	}
+	var f ownedFile
+	if err := json.Unmarshal(b, &f); err != nil {
+		return o, fmt.Errorf("read the list of own services in %s: %w", path, err)
+	}
+	for _, k := range f.Services {
+		o.keys[desired.ServiceKey(k)] = true
+	}
+	return o, nil
+}
+
+// set replaces what is remembered. It writes to the disk only what is new there, and then all or nothing.
+func (o *owned) set(keys map[desired.ServiceKey]bool) error {
+	if len(keys) == len(o.keys) && containsAll(o.keys, keys) {
+		return nil
+	}
+	o.keys = keys
+	if o.path == "" {
+		return nil
+	}
+	f := ownedFile{Version: 1, Services: []ownedEntry{}}
+	for _, k := range sortedKeys(keys) {
+		f.Services = append(f.Services, ownedEntry(k))
+	}
+	b, err := json.MarshalIndent(f, "", "\t")
+	if err != nil {
+		return fmt.Errorf("write the list of own services: %w", err)
+	}
+	if err := writeFile(o.path, append(b, '\n')); err != nil {
+		return fmt.Errorf("write the list of own services: %w", err)
+	}
+	return nil
+}
+
+// writeFile replaces a file so that a reader, or a crash, sees the old one or the new one.
+func writeFile(path string, b []byte) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, os.Remove(f.Name()))
+		}
+	}()
+	_, err = f.Write(b)
+	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

@@ -1,0 +1,252 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"syscall"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"github.com/vishvananda/netns"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// mark is the protocol (IFA_PROTO) of the addresses that this project installs, so that a later run knows them. It is
+	// free to choose above 3 (linux/if_addr.h); it is the number of VRRP's IP protocol plus 6: an ASCII v. Kernels before
+	// 5.18 ignore it.
+	mark = 'v'
+	// ifaProto is IFA_PROTO of linux/if_addr.h.
+	ifaProto = 11
+	// forever is INFINITY_LIFE_TIME of the kernel's net/addrconf.h.
+	forever = 0xffffffff
+	// answerTimeout bounds each call. The kernel answers within microseconds.
+	answerTimeout = 5 * time.Second
+	// dumpTries is how often an interrupted listing is tried again.
+	dumpTries = 5
+)
+
+// entry is one address in the kernel.
+type entry struct {
+	index  int // of the interface
+	prefix netip.Prefix
+	label  string
+	scope  uint8
+	// mark is its protocol: 0 for none, or on kernels before 5.18.
+	mark uint8
+	// valid is how long the kernel keeps it, in whole seconds; 0 for ever.
+	valid time.Duration
+	// secondary addresses are those of a subnet in which the interface has another one.
+	secondary bool
+}
+
+// link is one interface of the kernel.
+type link struct {
+	name  string
+	index int
+	flags uint32 // IFF_…
+	// mac is empty where the interface is not like Ethernet.
+	mac net.HardwareAddr
+}
+
+// rtnl is a socket of route netlink (rtnetlink(7)) of the network namespace of the thread that opened it. Its errors carry the
+// kernel's own words where there are some. It may be used by one goroutine at a time.
+type rtnl struct{ socket *nl.SocketHandle }
+
+func dialRoute() (*rtnl, error) {
+	s, err := nl.GetNetlinkSocketAt(netns.None(), netns.None(), unix.NETLINK_ROUTE)
+	if err != nil {
+		return nil, fmt.Errorf("open route netlink: %w", err)
+	}
+	limit := unix.NsecToTimeval(int64(answerTimeout))
+	if err := errors.Join(s.SetExtAck(true), s.SetReceiveTimeout(&limit), s.SetSendTimeout(&limit)); err != nil {
+		s.Close()
+		return nil, fmt.Errorf("set up route netlink: %w", err)
+	}
+	return &rtnl{socket: &nl.SocketHandle{Socket: s}}, nil
+}
+
+func (r *rtnl) close() { r.socket.Close() }
+
+// do carries out one request. A listing that was interrupted by a change is made anew, and its last result taken in any case:
+// a take-over must not fail because somebody else changes addresses too.
+func (r *rtnl) do(typ uint16, flags int, answer uint16, data ...nl.NetlinkRequestData) ([][]byte, error) {
+	for try := 1; ; try++ {
+		req := nl.NewNetlinkRequest(int(typ), flags)
+		req.Sockets = map[int]*nl.SocketHandle{unix.NETLINK_ROUTE: r.socket}
+		for _, d := range data {
+			req.AddData(d)
+		}
+		got, err := req.Execute(unix.NETLINK_ROUTE, answer)
+		if !errors.Is(err, nl.ErrDumpInterrupted) {
+			return got, err
+		}
+		if try == dumpTries {
+			return got, nil
+		}
+	}
+}
+
+// link finds an interface by its name.
+func (r *rtnl) link(name string) (link, error) {
+	got, err := r.do(unix.RTM_GETLINK, 0, unix.RTM_NEWLINK,
+		nl.NewIfInfomsg(unix.AF_UNSPEC), nl.NewRtAttr(unix.IFLA_IFNAME, nl.ZeroTerminated(name)))
+	if err != nil {
+		return link{}, fmt.Errorf("find interface %s: %w", name, err)
+	}
+	if len(got) == 0 {
+		return link{}, fmt.Errorf("find interface %s: %w", name, unix.ENODEV)
+	}
+	return parseLink(got[0])
+}
+
+// links lists the interfaces.
+func (r *rtnl) links() ([]link, error) {
+	got, err := r.do(unix.RTM_GETLINK, unix.NLM_F_DUMP, unix.RTM_NEWLINK, nl.NewIfInfomsg(unix.AF_UNSPEC))
+	if err != nil {
+		return nil, fmt.Errorf("list interfaces: %w", err)
+	}
+	return parseAll(got, parseLink)
+}
+
+// list lists the addresses in the kernel's order: of one subnet on one interface, the primary one comes first.
+func (r *rtnl) list() ([]entry, error) {
+	got, err := r.do(unix.RTM_GETADDR, unix.NLM_F_DUMP, unix.RTM_NEWADDR, nl.NewIfAddrmsg(unix.AF_UNSPEC))
+	if err != nil {
+		return nil, fmt.Errorf("list addresses: %w", err)
+	}
+	return parseAll(got, parseEntry)
+}
+
+// replace adds an address, or renews its lifetime and mark where the interface has it. The label and the scope of an address
+// that is there stay as they are.
+func (r *rtnl) replace(e entry) error {
+	_, err := r.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ACK, 0, e.request()...)
+	return err
+}
+
+// remove deletes an address.
+func (r *rtnl) remove(e entry) error {
+	ip := e.prefix.Addr().AsSlice() // as IFA_ADDRESS it makes the kernel compare the prefix length too
+	_, err := r.do(unix.RTM_DELADDR, unix.NLM_F_ACK, 0, e.message(), nl.NewRtAttr(unix.IFA_LOCAL, ip), nl.NewRtAttr(unix.IFA_ADDRESS, ip))
+	return err
+}
+
+// place is where an address is in the kernel's table, where there can be one only.
+type place struct {
+	index  int
+	prefix netip.Prefix
+}
+
+func (e entry) place() place { return place{e.index, e.prefix} }
+
+func (e entry) message() *nl.IfAddrmsg {
+	m := nl.NewIfAddrmsg(unix.AF_INET)
+	if e.prefix.Addr().Is6() {
+		m.Family = unix.AF_INET6
+	}
+	m.Prefixlen, m.Index, m.Scope = uint8(e.prefix.Bits()), uint32(e.index), e.scope
+	return m
+}
+
+// request is the message of RTM_NEWADDR. It asks for no broadcast address, as `ip address add` does by default. An IPv6
+// address is used at once: duplicates are what VRRP itself is there to prevent.
+func (e entry) request() []nl.NetlinkRequestData {
+	m := e.message()
+	ip := e.prefix.Addr().AsSlice()
+	data := []nl.NetlinkRequestData{m, nl.NewRtAttr(unix.IFA_LOCAL, ip), nl.NewRtAttr(unix.IFA_ADDRESS, ip)}
+	if m.Family == unix.AF_INET6 {
+		m.Flags = unix.IFA_F_NODAD
+	} else if e.label != "" {
+		data = append(data, nl.NewRtAttr(unix.IFA_LABEL, nl.ZeroTerminated(e.label)))
+	}
+	seconds := uint32(forever)
+	if e.valid > 0 {
+		seconds = uint32(e.valid / time.Second)
+	}
+	life := nl.IfaCacheInfo{IfaCacheinfo: unix.IfaCacheinfo{Prefered: seconds, Valid: seconds}}
+	return append(data, nl.NewRtAttr(unix.IFA_CACHEINFO, life.Serialize()), nl.NewRtAttr(ifaProto, []byte{e.mark}))
+}
+
+func parseAll[T any](messages [][]byte, parse func([]byte) (T, error)) ([]T, error) {
+	all := make([]T, 0, len(messages))
+	for _, m := range messages {
+		one, err := parse(m)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	return all, nil
+}
+
+// parseEntry reads a message of RTM_NEWADDR or RTM_DELADDR.
+func parseEntry(b []byte) (entry, error) {
+	if len(b) < unix.SizeofIfAddrmsg {
+		return entry{}, errors.New("a message about an address is too short")
+	}
+	m := nl.DeserializeIfAddrmsg(b)
+	attrs, err := nl.ParseRouteAttr(b[unix.SizeofIfAddrmsg:])
+	if err != nil {
+		return entry{}, fmt.Errorf("read a message about an address: %w", err)
+	}
+	e := entry{index: int(m.Index), scope: m.Scope, secondary: m.Flags&unix.IFA_F_SECONDARY != 0}
+	var local, address netip.Addr
+	for _, a := range attrs {
+		e.readAttr(a, &local, &address)
+	}
+	if !local.IsValid() { // IPv6 tells it as IFA_ADDRESS alone, unless it is point to point
+		local = address
+	}
+	e.prefix = netip.PrefixFrom(local, int(m.Prefixlen))
+	return e, nil
+}
+
+func (e *entry) readAttr(a syscall.NetlinkRouteAttr, local, address *netip.Addr) {
+	switch a.Attr.Type {
+	case unix.IFA_LOCAL:
+		*local, _ = netip.AddrFromSlice(a.Value)
+	case unix.IFA_ADDRESS:
+		*address, _ = netip.AddrFromSlice(a.Value)
+	case unix.IFA_LABEL:
+		e.label = unix.ByteSliceToString(a.Value)
+	case ifaProto:
+		if len(a.Value) > 0 {
+			e.mark = a.Value[0]
+		}
+	case unix.IFA_CACHEINFO:
+		if len(a.Value) < 8 { // struct ifa_cacheinfo: preferred, valid, and two times
+			return
+		}
+		if valid := binary.NativeEndian.Uint32(a.Value[4:]); valid != forever {
+			e.valid = max(time.Duration(valid)*time.Second, time.Second) // the kernel rounds the last second to 0
+		}
+	}
+}
+
+// parseLink reads a message of RTM_NEWLINK or RTM_DELLINK.
+func parseLink(b []byte) (link, error) {
+	if len(b) < unix.SizeofIfInfomsg {
+		return link{}, errors.New("a message about an interface is too short")
+	}
+	m := nl.DeserializeIfInfomsg(b)
+	attrs, err := nl.ParseRouteAttr(b[unix.SizeofIfInfomsg:])
+	if err != nil {
+		return link{}, fmt.Errorf("read a message about an interface: %w", err)
+	}
+	l := link{index: int(m.Index), flags: m.Flags}
+	for _, a := range attrs {
+		switch a.Attr.Type {
+		case unix.IFLA_IFNAME:
+			l.name = unix.ByteSliceToString(a.Value)
+		case unix.IFLA_ADDRESS:
+			if m.Type == unix.ARPHRD_ETHER && len(a.Value) == 6 {
+				l.mac = a.Value
+			}
+		}
+	}
+	return l, nil
+}

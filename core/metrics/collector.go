@@ -1,0 +1,124 @@
+package metrics
+
+import (
+	"runtime"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"github.com/vipward/vipward/core/health"
+	"github.com/vipward/vipward/core/node"
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+// collector turns a [State] into samples.
+type collector struct {
+	read func() State
+	d    descriptions
+}
+
+func newCollector(read func() State) *collector { return &collector{read: read, d: describe()} }
+
+// Describe implements [prometheus.Collector].
+func (c *collector) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range c.d.all {
+		ch <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c *collector) Collect(ch chan<- prometheus.Metric) {
+	s := c.read()
+	out := sink{ch}
+	c.daemon(out, s)
+	for _, p := range s.Plugins {
+		out.gauge(c.d.pluginUp, truth(p.Up), p.Name, p.Kind)
+		out.counter(c.d.pluginRestarts, uint64(max(p.Restarts, 0)), p.Name, p.Kind)
+	}
+	for _, q := range s.Outbox {
+		out.gauge(c.d.outboxQueued, float64(q.Queued), q.Notifier)
+		out.counter(c.d.outboxDelivered, q.Delivered, q.Notifier)
+		out.counter(c.d.outboxDropped, q.Dropped, q.Notifier)
+		out.counter(c.d.outboxFailed, q.Failed, q.Notifier)
+	}
+	if s.Snapshot == nil {
+		return
+	}
+	for _, i := range s.Snapshot.Instances {
+		c.instance(out, s, i)
+	}
+	for _, k := range s.Snapshot.Checkers {
+		out.gauge(c.d.checkerUp, truth(k.Status == health.Up), k.Name)
+	}
+	for _, v := range s.Snapshot.Services {
+		c.service(out, s, v)
+	}
+}
+
+func (c *collector) daemon(out sink, s State) {
+	out.gauge(c.d.build, 1, s.Version, runtime.Version())
+	out.gauge(c.d.config, 1, s.Hash)
+	out.gauge(c.d.ready, truth(s.Snapshot != nil && s.Snapshot.Ready))
+	if !s.Progress.IsZero() {
+		out.gauge(c.d.idle, max(s.Now.Sub(s.Progress), 0).Seconds())
+	}
+	out.counter(c.d.loopDropped, s.LoopDropped)
+	out.counter(c.d.late, s.SchedulerLate)
+	out.counter(c.d.cut, s.FollowersCut)
+	for name, n := range s.WireDropped {
+		out.counter(c.d.wireDropped, n, name)
+	}
+}
+
+func (c *collector) instance(out sink, s State, i node.InstanceStatus) {
+	name := i.Config.Name
+	out.gauge(c.d.state, float64(i.State), name)
+	out.gauge(c.d.priority, float64(i.Config.VRRP.Priority), name)
+	out.gauge(c.d.effective, float64(i.Effective), name)
+	out.counter(c.d.sent, i.Counters.Sent, name)
+	out.counter(c.d.received, i.Counters.Received, name)
+	out.counter(c.d.zeroSent, i.Counters.PriorityZeroSent, name)
+	out.counter(c.d.zeroReceived, i.Counters.PriorityZeroReceived, name)
+	out.counter(c.d.becameMaster, i.Counters.BecameMaster, name)
+	for _, r := range vrrp.Reasons() {
+		out.counter(c.d.discarded, i.Counters.Discarded[r], name, string(r))
+	}
+	for _, a := range i.Addresses {
+		out.gauge(c.d.vipOwned, truth(a.Held), a.Prefix.String(), name)
+		if !a.LeaseEnd.IsZero() {
+			out.gauge(c.d.vipLease, max(a.LeaseEnd.Sub(s.Now), 0).Seconds(), a.Prefix.String(), name)
+		}
+	}
+}
+
+func (c *collector) service(out sink, s State, v node.ServiceStatus) {
+	name := v.Config.Name
+	out.gauge(c.d.serviceUp, truth(v.Up), name)
+	connections := s.Connections[v.Config.Service.ServiceKey]
+	for _, r := range v.RealServers {
+		server := r.Address.Address.String()
+		out.gauge(c.d.serverUp, truth(r.Status == health.Up), name, server)
+		out.gauge(c.d.serverWeight, float64(r.EffectiveWeight), name, server)
+		if n, ok := connections[r.Address.Address]; ok {
+			out.gauge(c.d.active, float64(n.Active), name, server)
+			out.gauge(c.d.inactive, float64(n.Inactive), name, server)
+		}
+	}
+}
+
+// sink sends samples.
+type sink struct{ ch chan<- prometheus.Metric }
+
+func (s sink) gauge(d *prometheus.Desc, v float64, labels ...string) {
+	s.ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
+}
+
+func (s sink) counter(d *prometheus.Desc, v uint64, labels ...string) {
+	s.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}

@@ -1,0 +1,88 @@
+// Package metrics shows the daemon's state to Prometheus. It reads a [State] at each scrape and keeps none itself, besides
+// the two histograms of the loop. It is NOT a place to count anything: counters live with what they count.
+package metrics
+
+import (
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/node"
+)
+
+// State is what one scrape shows. Counters count from 0 at the start of the daemon.
+type State struct {
+	// Snapshot of the node; nil before the loop has made one.
+	Snapshot *node.Snapshot
+	// Now is the instant of the scrape, Progress that at which the loop last went round.
+	Now, Progress time.Time
+	// Version of the daemon, Hash of its configuration.
+	Version, Hash string
+	Plugins       []Plugin
+	Outbox        []Queue
+	// Connections of the real servers, as IPVS last reported them.
+	Connections map[desired.ServiceKey]map[netip.AddrPort]Connections
+	// LoopDropped counts inputs that found the loop's inbox full.
+	LoopDropped uint64
+	// WireDropped counts packets that were not sent, by interface.
+	WireDropped map[string]uint64
+	// SchedulerLate counts how often the loop woke up later than the election bears.
+	SchedulerLate uint64
+	// FollowersCut counts the readers of events that were cut off because they lagged behind.
+	FollowersCut uint64
+}
+
+// Plugin is one plugin process.
+type Plugin struct {
+	Name, Kind string
+	Up         bool
+	Restarts   int
+}
+
+// Queue is the outbox of one notifier.
+type Queue struct {
+	Notifier string
+	// Queued events wait, Delivered are out, Dropped found the queue full, Failed were given up.
+	Queued                     int
+	Delivered, Dropped, Failed uint64
+}
+
+// Connections are those of one real server.
+type Connections struct{ Active, Inactive uint32 }
+
+// Metrics is one registry with all that the daemon shows.
+type Metrics struct {
+	// LoopWait observes how long an input waited for the loop, LoopStep how long the node took for it; both in seconds.
+	LoopWait, LoopStep prometheus.Histogram
+
+	registry *prometheus.Registry
+}
+
+// New makes the metrics. read is called at each scrape, from any goroutine.
+func New(read func() State) *Metrics {
+	m := &Metrics{
+		LoopWait: loopHistogram("vipward_loop_wait_seconds", "Time that an input waited for the loop."),
+		LoopStep: loopHistogram("vipward_loop_step_seconds", "Time that the node took for one input."),
+		registry: prometheus.NewRegistry(),
+	}
+	m.registry.MustRegister(
+		m.LoopWait, m.LoopStep, newCollector(read),
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+	)
+	return m
+}
+
+// loopHistogram reaches from 1 µs, a step without work, to 4 s, at which a peer has taken over.
+func loopHistogram(name, help string) prometheus.Histogram {
+	return prometheus.NewHistogram(prometheus.HistogramOpts{Name: name, Help: help, Buckets: prometheus.ExponentialBuckets(1e-6, 4, 12)})
+}
+
+// Handler serves the exposition.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{MaxRequestsInFlight: 4, Timeout: 5 * time.Second})
+}

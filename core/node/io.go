@@ -1,0 +1,122 @@
+package node
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/health"
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+// Input is one thing that happened to the node: one of the types below.
+type Input interface{ input() }
+
+type (
+	// Received is one VRRP packet as it came from the network, not yet decoded.
+	Received struct {
+		// Interface that it came in on.
+		Interface string
+		Header    vrrp.Header
+		// Payload is what follows the IP header, cut to the IP length.
+		Payload []byte
+	}
+	// Links is the whole state of the interfaces, by name. A later one replaces it.
+	Links map[string]Link
+	// Observed is one result of a check.
+	Observed struct {
+		// Check is the identifier in [Checker] or [ServerCheck]. An unknown one is ignored: its check has just been removed.
+		Check string
+		health.Observation
+	}
+	// Applied reports what the kernel holds after a try to apply a desired state.
+	Applied struct {
+		// Failed are the addresses that could not be added, with the reason.
+		Failed map[desired.AddressKey]string
+		// Repaired are the addresses that had been deleted or changed by somebody else, and are back.
+		Repaired []desired.AddressKey
+	}
+	// ServicesApplied reports the same of IPVS.
+	ServicesApplied struct {
+		// Error is why it could not be applied; empty when the kernel holds what was wished.
+		Error string
+		// Repaired says in words what had been changed by somebody else.
+		Repaired []string
+	}
+	// Timeout says that the deadline has come. Any other input may come at or after the deadline as well.
+	Timeout struct{}
+	// Told is an event from outside of the node, for example of a plugin: it takes its place among the node's own.
+	Told struct{ Event event.Event }
+	// Start begins the work.
+	Start struct {
+		// Held are the VIPs with a running lease that a former run has left in the kernel.
+		Held []desired.AddressKey
+		// Verdicts are those of a former run, where they are young enough to be believed until the first results come.
+		Verdicts []Verdict
+	}
+	// Stop ends it: hand over what this node owns. [Output.Stopped] tells when it is done.
+	Stop struct{}
+	// Failover asks for a planned hand-over of one instance. The result comes as an [Answer].
+	Failover struct {
+		Instance string
+		// ID comes back in the answer.
+		ID uint64
+	}
+)
+
+func (Received) input()        {}
+func (Links) input()           {}
+func (Observed) input()        {}
+func (Applied) input()         {}
+func (ServicesApplied) input() {}
+func (Timeout) input()         {}
+func (Told) input()            {}
+func (Start) input()           {}
+func (Stop) input()            {}
+func (Failover) input()        {}
+
+// Link is the state of one interface.
+type Link struct {
+	// Index is the kernel's number of it. It changes when an interface is deleted and made again.
+	Index int
+	// Up is true while the interface is up by the administrator and has carrier.
+	Up bool
+	// Addresses of the interface, the primary ones first, those with a running lease of ours left out.
+	Addresses []netip.Prefix
+}
+
+// Output is what follows from one step. Its slices belong to the caller.
+type Output struct {
+	// Adverts to send at once, in this order, before anything else is done.
+	Adverts []Advert
+	// Desired is the whole wish, or nil where it is as before.
+	Desired *desired.State
+	// Events that happened, in order.
+	Events []event.Event
+	// Answers to commands.
+	Answers []Answer
+	// Stopped tells that a [Stop] is done: Desired is empty, the last adverts are in Adverts.
+	Stopped bool
+}
+
+// Advert is one packet to send.
+type Advert struct {
+	// Interface to send on.
+	Interface string
+	// Source and Destination addresses. Destination is the multicast group or a unicast peer.
+	Source, Destination netip.Addr
+	// Payload is the VRRP message.
+	Payload []byte
+}
+
+// Answer is the result of a command.
+type Answer struct {
+	ID uint64
+	// Err says why the command was refused or failed; nil for done.
+	Err error
+	// Text says what was done.
+	Text string
+	// Took is how long it took, from the command to the peer's first advert.
+	Took time.Duration
+}

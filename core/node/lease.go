@@ -1,0 +1,65 @@
+package node
+
+import (
+	"time"
+
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+// leaseMargin is what the kernel may be late in removing an address whose lease has ended: it looks with a slack of a quarter
+// of a second (check_lifetime in net/ipv4/devinet.c), and the removal itself takes time on a loaded machine.
+const leaseMargin = 400 * time.Millisecond
+
+// lease is how long the kernel keeps the VIPs after the last renewal: shorter than the fastest peer needs to take over, so
+// that a dead daemon's VIP is gone before its new owner comes. A lone node has nobody to make room for. The kernel counts
+// whole seconds, so with adverts faster than 400 ms the least lease, 1 s, may outlast the take-over.
+func (i *instance) lease(lone bool) time.Duration {
+	switch {
+	case !i.cfg.Lease.Auto:
+		return i.cfg.Lease.For
+	case lone:
+		return 0
+	}
+	peer := i.cfg.PeerPriority
+	if peer == 0 || i.mayRise() {
+		peer = 254
+	}
+	down := vrrp.MasterDown(i.cfg.VRRP.Version, peer, i.cfg.VRRP.Interval)
+	return max((down - leaseMargin).Truncate(time.Second), time.Second)
+}
+
+// mayRise tells whether a track can lift the peer above its base priority.
+func (i *instance) mayRise() bool {
+	for _, t := range i.cfg.Tracks {
+		if t.Weighted && t.Weight > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// renew confirms the lease with the adverts that were just made: a daemon that does not speak loses its VIPs.
+func (n *Node) renew(now time.Time, i *instance, sent []vrrp.Advert) {
+	if !i.holds || len(sent) == 0 || sent[len(sent)-1].Priority == 0 {
+		return
+	}
+	lease := i.lease(n.cfg.Lone)
+	if lease > 0 && now.Sub(i.renewed) >= min(lease/4, time.Second) {
+		i.renewed, n.dirty = now, true
+	}
+}
+
+// wish adds what the kernel should hold for the instance.
+func (i *instance) wish(lone bool, s *desired.State) {
+	if !i.holds {
+		return
+	}
+	lease := i.lease(lone)
+	for _, a := range i.cfg.Addresses {
+		s.Addresses = append(s.Addresses, desired.Address{
+			AddressKey: a.key(), Label: a.Label, Scope: a.Scope, Lease: lease, Renewed: i.renewed,
+		})
+		s.Announcements = append(s.Announcements, desired.Announcement{AddressKey: a.key(), Epoch: i.epoch, Garp: i.cfg.Garp})
+	}
+}

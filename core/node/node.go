@@ -1,0 +1,297 @@
+// Package node is the brain of one node of a pair: it takes what happened, one input at a time, and says what to send, what
+// the kernel should hold and what to tell people. It owns the virtual routers, the verdicts of checks and the services.
+// It does no I/O, reads no clock and starts no goroutine: core/engine is its only caller.
+package node
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/health"
+)
+
+// The ways in which a command can fail, for callers that branch on them.
+var (
+	// ErrUnknown means that nothing has the name that the command gave.
+	ErrUnknown = errors.New("unknown instance")
+	// ErrRefused means that the command would do harm, or has nothing to do, in the present state.
+	ErrRefused = errors.New("refused")
+	// ErrTimeout means that the peer did not do its part in time; everything is as before.
+	ErrTimeout = errors.New("timed out")
+)
+
+// StartGrace is how long an instance waits at start for the first verdict of the checkers that it tracks. After it, an
+// unknown checker counts for nothing: a broken plugin on both nodes must not leave the pair without a master.
+const StartGrace = 10 * time.Second
+
+// Node is the state of one node. It is not safe for concurrent use.
+type Node struct {
+	cfg       Config
+	instances []*instance
+	checks    map[string]*check
+	services  []*service
+	links     Links
+
+	started  time.Time // zero before Start
+	stopping bool
+	held     []desired.AddressKey // what a former run left, during the step that starts the node
+
+	expiry time.Time // when to look for checks that have become stale, at the earliest; zero for at once
+
+	servicesError string
+	dirty         bool // the wish has changed
+	out           Output
+}
+
+// check is the verdict on one check, with when it came and whether it is still confirmed.
+type check struct {
+	*health.Check
+	health.Freshness
+	since time.Time
+}
+
+// New makes a node that does nothing before [Start].
+func New(cfg Config) *Node {
+	n := &Node{checks: map[string]*check{}, links: Links{}}
+	n.adopt(time.Time{}, cfg)
+	return n
+}
+
+// Step takes one input. The instant must not be before that of the step before.
+func (n *Node) Step(now time.Time, in Input) Output {
+	n.out = Output{}
+	switch in := in.(type) {
+	case Received:
+		n.received(now, in)
+	case Links:
+		n.links = in
+	case Observed:
+		n.observed(now, in)
+	case Applied:
+		n.applied(now, in)
+	case ServicesApplied:
+		n.servicesApplied(in)
+	case Start:
+		n.start(now, in)
+	case Stop:
+		n.stop(now)
+	case Failover:
+		n.failover(now, in)
+	case Told:
+		n.emit(in.Event)
+	case Timeout:
+	}
+	return n.finish(now)
+}
+
+// Configure replaces the configuration. What is the same in both goes on undisturbed.
+func (n *Node) Configure(now time.Time, cfg Config) Output {
+	n.out = Output{}
+	n.adopt(now, cfg)
+	n.dirty = true
+	return n.finish(now)
+}
+
+// finish lets time and the new facts act on every instance, and closes the output.
+func (n *Node) finish(now time.Time) Output {
+	for _, i := range n.instances {
+		n.settle(now, i)
+	}
+	n.expire(now)
+	n.held = nil // what no instance has adopted is removed with the first wish
+	if n.stopping && n.allStopped() {
+		n.out.Stopped = true
+		n.dirty = true
+	}
+	if n.dirty && !n.started.IsZero() {
+		n.dirty = false
+		n.out.Desired = n.wish()
+	}
+	return n.out
+}
+
+// Deadline is the instant at which [Timeout] is due; zero for none.
+func (n *Node) Deadline() time.Time {
+	var first time.Time
+	earlier := func(t time.Time) {
+		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
+			first = t
+		}
+	}
+	if n.watching() {
+		earlier(n.expiry)
+	}
+	for _, i := range n.instances {
+		earlier(i.router.Deadline())
+		if !n.started.IsZero() && !n.stopping {
+			earlier(i.retryAt)
+			if !i.started {
+				earlier(n.started.Add(StartGrace))
+			}
+		}
+	}
+	return first
+}
+
+func (n *Node) start(now time.Time, in Start) {
+	n.started = now
+	n.dirty = true
+	n.held = in.Held
+	n.remember(now, in.Verdicts)
+}
+
+func (n *Node) stop(now time.Time) {
+	if n.stopping {
+		return
+	}
+	n.stopping = true
+	for _, i := range n.instances {
+		n.retire(now, i)
+	}
+}
+
+func (n *Node) allStopped() bool {
+	return !slices.ContainsFunc(n.instances, func(i *instance) bool { return !i.stopped() })
+}
+
+// observed takes one result of a check and tells of a change of its verdict.
+func (n *Node) observed(now time.Time, in Observed) {
+	c := n.checks[in.Check]
+	if c == nil {
+		return
+	}
+	n.refresh(now, in, c)
+	before, judged, weight := c.Status(), c.Judged(), c.Last().Weight
+	changed := c.Observe(in.Observation)
+	if changed {
+		c.since = now
+	}
+	if !changed && judged == c.Judged() && weight == c.Last().Weight {
+		return // the first result counts even where it confirms what was assumed
+	}
+	for _, k := range n.cfg.Checkers {
+		if k.Check == in.Check && changed {
+			n.emit(event.Event{
+				Code: "checker.state", Severity: severityOf(c.Status()), Kind: event.Checker, Subject: k.Name,
+				From: string(before), To: string(c.Status()), Reason: in.Reason,
+			})
+		}
+	}
+	n.judgeServices(now)
+}
+
+func severityOf(s health.Status) event.Severity {
+	if s == health.Down {
+		return event.Warning
+	}
+	return event.Info
+}
+
+func (n *Node) emit(e event.Event) { n.out.Events = append(n.out.Events, e) }
+
+// servicesApplied tells of services that the kernel does not hold, once for each reason, and of those put back.
+func (n *Node) servicesApplied(in ServicesApplied) {
+	for _, r := range in.Repaired {
+		n.emit(event.Event{Code: "service.repaired", Severity: event.Warning, Kind: event.Service, Subject: "ipvs", Reason: r})
+	}
+	if in.Error == n.servicesError {
+		return
+	}
+	n.servicesError = in.Error
+	e := event.Event{Code: "service.failed", Severity: event.Critical, Kind: event.Service, Subject: "ipvs", Reason: in.Error}
+	if in.Error == "" {
+		e.Code, e.Severity, e.Reason = "service.applied", event.Info, "the kernel holds every service"
+	}
+	n.emit(e)
+}
+
+// adopt takes a configuration over, keeping the state of everything that is in both.
+func (n *Node) adopt(now time.Time, cfg Config) {
+	n.cfg = cfg
+	checks := map[string]*check{}
+	keep := func(id string, h health.Config) {
+		if c := n.checks[id]; c != nil {
+			c.Reconfigure(h)
+			c.Limit(h.FreshFor)
+			checks[id] = c
+			return
+		}
+		checks[id] = &check{Check: health.New(h), Freshness: health.NewFreshness(h.FreshFor, now), since: now}
+	}
+	for _, c := range cfg.Checkers {
+		keep(c.Check, c.Health)
+	}
+	for _, s := range cfg.Services {
+		for _, r := range s.RealServers {
+			for _, c := range r.Checks {
+				keep(c.Check, c.Health)
+			}
+		}
+	}
+	n.checks, n.expiry = checks, time.Time{}
+	n.adoptInstances(now)
+	n.adoptServices(now)
+}
+
+// checkerStatus is the verdict on a checker of this node, by its name.
+func (n *Node) checkerStatus(name string) (status health.Status, reason string) {
+	for _, k := range n.cfg.Checkers {
+		if k.Name == name {
+			c := n.checks[k.Check]
+			return c.Status(), c.Last().Reason
+		}
+	}
+	return health.Unknown, "there is no checker " + name
+}
+
+// failover begins a planned hand-over.
+func (n *Node) failover(now time.Time, in Failover) {
+	i := n.find(in.Instance)
+	var err error
+	switch {
+	case i == nil:
+		names := make([]string, 0, len(n.instances))
+		for _, i := range n.instances {
+			names = append(names, i.cfg.Name)
+		}
+		err = fmt.Errorf("%w %q; there are %q", ErrUnknown, in.Instance, names)
+	case n.stopping:
+		err = fmt.Errorf("%w: the daemon is stopping", ErrRefused)
+	case i.router.HandingOver():
+		err = fmt.Errorf("%w: a hand-over of %s is under way", ErrRefused, in.Instance)
+	case !i.isMaster():
+		err = fmt.Errorf("%w: %s is %s here, not MASTER; run the command on the node that is master", ErrRefused, in.Instance, i.router.State())
+	}
+	if err != nil {
+		n.out.Answers = append(n.out.Answers, Answer{ID: in.ID, Err: err})
+		return
+	}
+	i.command = in.ID
+	n.handover(now, i, false)
+}
+
+func (n *Node) find(name string) *instance {
+	k := slices.IndexFunc(n.instances, func(i *instance) bool { return i.cfg.Name == name })
+	if k < 0 {
+		return nil
+	}
+	return n.instances[k]
+}
+
+// wish is everything that the kernel should hold now.
+func (n *Node) wish() *desired.State {
+	s := &desired.State{}
+	for _, i := range n.instances {
+		i.wish(n.cfg.Lone, s)
+	}
+	if !n.out.Stopped {
+		for _, v := range n.services {
+			s.Services = append(s.Services, v.wish())
+		}
+	}
+	return s
+}

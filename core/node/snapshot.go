@@ -1,0 +1,103 @@
+package node
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/health"
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+// Snapshot is the state of a node at one instant, for readers. It is never changed after it was made.
+type Snapshot struct {
+	// At is the instant, by the clock of the loop.
+	At time.Time
+	// Name of the node.
+	Name string
+	// Ready is true when every instance has left INIT.
+	Ready     bool
+	Instances []InstanceStatus
+	Checkers  []CheckerStatus
+	Services  []ServiceStatus
+}
+
+// InstanceStatus is the state of one instance.
+type InstanceStatus struct {
+	// Config is what the instance works from.
+	Config Instance
+	State  vrrp.State
+	// Since is when it entered the state, Reason why.
+	Since  time.Time
+	Reason string
+	// Effective is the priority with its tracks.
+	Effective uint8
+	// Yielded tells that an operator moved mastership away from here: this node does not take it back by preemption.
+	Yielded   bool
+	Addresses []AddressStatus
+	// Master is who is master as far as this node knows; Master.Address is invalid where nobody is known.
+	Master MasterStatus
+	Tracks []TrackStatus
+	// Counters of the protocol.
+	Counters vrrp.Counters
+}
+
+// AddressStatus is the state of one VIP.
+type AddressStatus struct {
+	Prefix netip.Prefix
+	// Held is true where this node wants it and the kernel has not refused it.
+	Held bool
+	// LeaseEnd is when the kernel's lease ends; zero where it is not leased or not held.
+	LeaseEnd time.Time
+	// Error says why it could not be added.
+	Error string
+}
+
+// MasterStatus is who is master.
+type MasterStatus struct {
+	Address    netip.Addr
+	Priority   uint8
+	LastAdvert time.Time
+}
+
+// TrackStatus is the state of one track.
+type TrackStatus struct {
+	Track
+	Status health.Status
+	Reason string
+	// Stale tells that its checker has had no result for too long; what it said last still counts.
+	Stale bool
+}
+
+// CheckerStatus is the verdict on one checker.
+type CheckerStatus struct {
+	Name   string
+	Status health.Status
+	Since  time.Time
+	Reason string
+	// Stale tells that there was no result for too long, or none yet since a restart; the verdict is the last one.
+	Stale bool
+}
+
+// ServiceStatus is the state of one virtual server.
+type ServiceStatus struct {
+	Config Service
+	// Up is true while the servers that are up reach the quorum.
+	Up          bool
+	RealServers []RealServerStatus
+	// Error says why IPVS does not hold what it should; empty for all well.
+	Error string
+}
+
+// RealServerStatus is the state of one real server.
+type RealServerStatus struct {
+	Address desired.Destination
+	// Status is the verdict of all its checks together.
+	Status health.Status
+	Since  time.Time
+	Reason string
+	// Stale tells that one of its checks is stale; the verdict is the last one.
+	Stale bool
+	// EffectiveWeight is the weight that IPVS has; 0 where the server is not in the table.
+	EffectiveWeight int
+}

@@ -1,0 +1,93 @@
+package node
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/vipward/vipward/core/health"
+)
+
+// trackStatus is what a track sees, after `reverse`.
+func (n *Node) trackStatus(t Track) (status health.Status, reason string) {
+	switch t.Kind {
+	case TrackChecker:
+		status, reason = n.checkerStatus(t.Name)
+	case TrackInterface:
+		status, reason = n.linkStatus(t.Name)
+	}
+	if !t.Reverse {
+		return status, reason
+	}
+	switch status {
+	case health.Up:
+		return health.Down, "reversed: it is up"
+	case health.Down:
+		return health.Up, ""
+	}
+	return status, reason
+}
+
+func (n *Node) linkStatus(name string) (status health.Status, reason string) {
+	l, ok := n.links[name]
+	switch {
+	case !ok:
+		return health.Down, "there is no interface " + name
+	case !l.Up:
+		return health.Down, "interface " + name + " is down"
+	}
+	return health.Up, ""
+}
+
+// fault is why the instance must not take part; empty for none. Unknown is never a fault.
+func (n *Node) fault(i *instance) string {
+	if status, reason := n.linkStatus(i.cfg.Interface); status == health.Down {
+		return reason
+	}
+	for _, a := range i.cfg.Addresses {
+		if reason := i.refused[a.key()]; reason != "" {
+			return fmt.Sprintf("the kernel refuses %s on %s: %s", a.Prefix, a.Interface, reason)
+		}
+	}
+	for _, t := range i.cfg.Tracks {
+		status, reason := n.trackStatus(t)
+		if t.Weighted || status != health.Down {
+			continue
+		}
+		if reason != "" {
+			reason = ": " + reason
+		}
+		return fmt.Sprintf("%s %s is down%s", t.Kind, t.Name, reason)
+	}
+	return ""
+}
+
+// priority is the base priority with the weights of the tracks, 1 to 254; that of an owner (255) never changes.
+func (n *Node) priority(i *instance) uint8 {
+	p := int(i.cfg.VRRP.Priority)
+	if p == 255 {
+		return 255
+	}
+	for _, t := range i.cfg.Tracks {
+		status, _ := n.trackStatus(t)
+		if t.Weighted && (t.Weight > 0 && status == health.Up || t.Weight < 0 && status == health.Down) {
+			p += t.Weight
+		}
+	}
+	return uint8(min(max(p, 1), 254)) // clamped on this line
+}
+
+// undecided is what the start of the instance waits for; empty for nothing.
+func (n *Node) undecided(now time.Time, i *instance) string {
+	if !i.source {
+		return "waits for an address on " + i.cfg.Interface
+	}
+	if now.Sub(n.started) >= StartGrace {
+		return ""
+	}
+	for _, t := range i.cfg.Tracks {
+		if status, _ := n.trackStatus(t); status == health.Unknown {
+			return fmt.Sprintf("waits for the first verdict of %s %s", t.Kind, t.Name)
+		}
+	}
+	return ""
+}

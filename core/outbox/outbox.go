@@ -1,0 +1,199 @@
+// Package outbox delivers events to notifiers: in order, one at a time for each, again where that helps, and never in the
+// way of who reports an event. It keeps its queues in memory only. It is NOT where it is decided what an event is, who is to
+// hear of it (core/node names them), or how it is told (plugins do).
+package outbox
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/vipward/vipward/core/config"
+	"github.com/vipward/vipward/core/event"
+)
+
+const (
+	// queueSize is how many events may wait for one notifier. Of more, the oldest is dropped.
+	queueSize = 1000
+	// attemptLimit is the deadline of one attempt.
+	attemptLimit = 30 * time.Second
+	// The pause before the next attempt is firstPause, doubled each time up to longestPause, unless the notifier names one,
+	// which is kept up to mostPause.
+	firstPause   = time.Second
+	longestPause = time.Minute
+	mostPause    = time.Hour
+)
+
+// Outcome is what became of one attempt.
+type Outcome uint8
+
+// The outcomes.
+const (
+	// Delivered means that it is done.
+	Delivered Outcome = iota
+	// Retry means that it failed, and that another attempt may help.
+	Retry
+	// Drop means that it failed for good.
+	Drop
+)
+
+// Deliver makes one attempt to tell a notifier of events, the oldest first. It returns when ctx ends. key is the same for
+// all attempts at the same events; attempt counts from 1. With Retry, a retryAfter above 0 is the pause before the next. The
+// error says why it failed; Delivered with an error counts as Retry.
+type Deliver func(ctx context.Context, n config.Notifier, events []event.Event, key string, attempt int) (o Outcome, retryAfter time.Duration, err error)
+
+// Options of an [Outbox].
+type Options struct {
+	Deliver Deliver
+	// Event hears of a notifier that misses events, and that works again. It must not block. It may lead to [Outbox.Add].
+	Event  func(event.Event)
+	Logger *slog.Logger
+}
+
+// Outbox has a queue for each notifier. Its methods may be called from any goroutine.
+type Outbox struct {
+	Options
+
+	mu      sync.Mutex
+	queues  map[string]*queue // by the notifier's name
+	changed chan struct{}     // there are queues without a worker, or workers without a queue
+	moved   chan struct{}     // a queue has become shorter
+}
+
+// New makes an outbox without notifiers. Events may be added before [Outbox.Run].
+func New(o Options) *Outbox {
+	return &Outbox{Options: o, queues: map[string]*queue{}, changed: make(chan struct{}, 1), moved: make(chan struct{}, 1)}
+}
+
+// Set replaces the notifiers. What waits for one that is there before and after goes on to wait, and is delivered as the new
+// configuration says; what waits for one that is gone is dropped.
+func (o *Outbox) Set(notifiers []config.Notifier) {
+	o.mu.Lock()
+	old := o.queues
+	o.queues = make(map[string]*queue, len(notifiers))
+	for _, n := range notifiers {
+		q := old[n.Name]
+		if q == nil {
+			q = newQueue()
+		}
+		q.configure(n)
+		o.queues[n.Name] = q
+		delete(old, n.Name)
+	}
+	o.mu.Unlock()
+	for name, q := range old {
+		if n := q.stat().Queued; n > 0 {
+			o.Logger.Warn("events for a notifier that was removed are dropped", "notifier", name, "events", n)
+		}
+	}
+	signal(o.changed)
+	signal(o.moved)
+}
+
+// Add queues an event for those notifiers that are to hear of it. It never blocks.
+func (o *Outbox) Add(e event.Event) {
+	for _, name := range o.add(e) {
+		o.missed(name, fmt.Sprintf("%d events wait for it already; the oldest are dropped", queueSize))
+	}
+}
+
+// add queues an event, and names the notifiers that miss one for the first time.
+func (o *Outbox) add(e event.Event) (missing []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for name, q := range o.queues {
+		if q.add(e) {
+			missing = append(missing, name)
+		}
+	}
+	return missing
+}
+
+// Run delivers until ctx ends. Call [Outbox.Flush] before that.
+func (o *Outbox) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	running := map[*queue]context.CancelFunc{}
+	for {
+		wanted := o.wanted()
+		for q, stop := range running {
+			if !wanted[q] {
+				stop()
+				delete(running, q)
+			}
+		}
+		for q := range wanted {
+			if running[q] == nil {
+				own, stop := context.WithCancel(ctx)
+				running[q] = stop
+				workers.Go(func() { defer stop(); o.work(own, q) })
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-o.changed:
+		}
+	}
+}
+
+func (o *Outbox) wanted() map[*queue]bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	w := make(map[*queue]bool, len(o.queues))
+	for _, q := range o.queues {
+		w[q] = true
+	}
+	return w
+}
+
+// Flush waits until every queue is empty. When ctx ends before, the error says how many events are left.
+func (o *Outbox) Flush(ctx context.Context) error {
+	for {
+		left := 0
+		for _, s := range o.Stats() {
+			left += s.Queued
+		}
+		if left == 0 {
+			return nil
+		}
+		select {
+		case <-o.moved:
+		case <-ctx.Done():
+			return fmt.Errorf("deliver the last %d events: %w", left, ctx.Err())
+		}
+	}
+}
+
+// Stat is the state of one notifier's queue. The counters begin at 0 when the notifier is first configured.
+type Stat struct {
+	Notifier string
+	// Queued events wait or are being delivered.
+	Queued int
+	// Delivered events are out, Dropped found the queue full, Failed were given up.
+	Delivered, Dropped, Failed uint64
+}
+
+// Stats are those of all notifiers, by name.
+func (o *Outbox) Stats() []Stat {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	out := make([]Stat, 0, len(o.queues))
+	for _, q := range o.queues {
+		out = append(out, q.stat())
+	}
+	slices.SortFunc(out, func(a, b Stat) int { return cmp.Compare(a.Notifier, b.Notifier) })
+	return out
+}
+
+// signal wakes who waits on ch, now or later.
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}

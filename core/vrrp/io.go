@@ -1,0 +1,111 @@
+package vrrp
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Input is one thing that happened to a router: one of the types below.
+type Input interface{ input() }
+
+type (
+	// Start begins the work. Adopt says that the addresses of a former run are still held, so that the router goes straight
+	// to MASTER. Without a known source address the start is remembered until it is known.
+	Start struct{ Adopt bool }
+	// Stop ends it at once; a master resigns.
+	Stop struct{}
+	// Timeout says that the deadline has come. One that comes too early is ignored.
+	Timeout struct{}
+	// Received is one message from the network, valid or not. Payload is what follows the IP header, cut to the IP length; it
+	// is not kept.
+	Received struct {
+		Header  Header
+		Payload []byte
+	}
+	// Priority changes the effective priority: 1 to 254, and 255 for the owner.
+	Priority struct{ Effective uint8 }
+	// Fail takes the router out of the election, into FAULT; a master resigns.
+	Fail struct{ Reason string }
+	// Recover ends FAULT. It is ignored in other states.
+	Recover struct{}
+	// Handover begins a planned hand-over: the peer takes over before this router lets go. With Stop the router ends after it,
+	// whether or not a peer came; without, it stays master where none does. The result is [Output.Handover].
+	Handover struct{ Stop bool }
+	// Source tells the primary address of the interface. An invalid one is ignored.
+	Source struct{ Addr netip.Addr }
+)
+
+func (Start) input()    {}
+func (Stop) input()     {}
+func (Timeout) input()  {}
+func (Received) input() {}
+func (Priority) input() {}
+func (Fail) input()     {}
+func (Recover) input()  {}
+func (Handover) input() {}
+func (Source) input()   {}
+
+// Output is what follows from one input. Its slices are valid until the next call of a method with an instant.
+type Output struct {
+	// Adverts to send at once, in this order.
+	Adverts []Advert
+	// Changed tells that the state went from From to To, because of Reason.
+	Changed  bool
+	From, To State
+	Reason   string
+	// Announce asks for a new burst of gratuitous ARP or unsolicited neighbour advertisements of the addresses.
+	Announce bool
+	// Notes are what an operator should know.
+	Notes []Note
+	// Handover is the result of a planned hand-over that ended, else nil.
+	Handover *HandoverResult
+}
+
+// Note is one observation about the network. A router gives at most one a minute of the same kind.
+type Note struct {
+	// Code names the kind for machines. The codes are stable; they are the constants below.
+	Code string
+	// Text says it for people.
+	Text string
+}
+
+// The codes of notes.
+const (
+	// NoteInterval: a peer has another advert interval.
+	NoteInterval = "interval-mismatch"
+	// NoteAddresses: a peer advertises other addresses.
+	NoteAddresses = "addresses-mismatch"
+	// NoteOwners: two routers have priority 255.
+	NoteOwners = "two-owners"
+	// NoteLosing: a router of lower rank is master as well.
+	NoteLosing = "losing-advert"
+	// NoteSource: somebody sends from this router's own address.
+	NoteSource = "duplicate-source"
+	// NoteStalled: this process was stopped for so long that a peer may have taken over.
+	NoteStalled = "stalled"
+	// NoteDiscarded: adverts of this virtual router are discarded.
+	NoteDiscarded = "advert-discarded"
+)
+
+// HandoverResult is how a planned hand-over ended.
+type HandoverResult struct {
+	// OK tells that a peer took over.
+	OK bool
+	// Peer is its address, Took the time from the request to its first advert.
+	Peer netip.Addr
+	Took time.Duration
+	// Reason says why it failed; empty when OK.
+	Reason string
+}
+
+// Counters of one router, from 0 at its start.
+type Counters struct {
+	// Sent and Received count adverts, each once for all unicast peers; Received only valid ones.
+	Sent, Received uint64
+	// PriorityZeroSent and PriorityZeroReceived are the resignations among them.
+	PriorityZeroSent, PriorityZeroReceived uint64
+	// BecameMaster counts transitions to MASTER.
+	BecameMaster uint64
+	// Discarded counts messages that were not valid, by reason. A reason that never occurred is absent.
+	Discarded map[Reason]uint64
+}

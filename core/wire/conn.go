@@ -1,0 +1,214 @@
+package wire
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/mdlayher/socket"
+	"golang.org/x/net/bpf"
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// receiveBuffer holds about a thousand adverts, each of which the kernel accounts with its own overhead.
+	receiveBuffer = 1 << 20
+	// maxPacket is the largest IPv4 packet.
+	maxPacket = 1<<16 - 1
+	// priority is TC_PRIO_INTERACTIVE (tc-prio(8)), the most that needs no capability.
+	priority = 6
+	// errorPause is how long a reader waits after an error that is not the end of the socket, such as ENETDOWN.
+	errorPause = 100 * time.Millisecond
+	// maxAge is the oldest that a packet can plausibly be when it is read; beyond it the wall clock has been set.
+	maxAge = time.Minute
+)
+
+// conn is one raw socket bound to one interface.
+type conn struct {
+	sock *socket.Conn
+	done chan struct{} // closed when the reader has ended
+	stop chan struct{} // closed to end it
+}
+
+// open makes a socket that receives from one interface only. Between its creation and its binding it would collect packets
+// of every interface, so it starts with a filter that drops all, and ends by throwing away what came before the filter.
+func open(name string, index int, multicast bool) (*conn, error) {
+	s, err := socket.Socket(unix.AF_INET, unix.SOCK_RAW, protocolVRRP, "vrrp", nil)
+	if err != nil {
+		return nil, fmt.Errorf("open a raw socket on %s: %w", name, err)
+	}
+	c := &conn{sock: s, done: make(chan struct{}), stop: make(chan struct{})}
+	err = c.setUp(name)
+	if err == nil && multicast {
+		err = c.join(index, true)
+	}
+	if err == nil {
+		err = c.listen()
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("set up the socket on %s: %w", name, err), s.Close())
+	}
+	return c, nil
+}
+
+// setUp binds the socket to its interface and sets its options.
+func (c *conn) setUp(name string) error {
+	s := c.sock
+	none, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
+	if err != nil {
+		return err
+	}
+	if err := s.SetBPF(none); err != nil {
+		return err
+	}
+	if err := s.SetsockoptString(unix.SOL_SOCKET, unix.SO_BINDTODEVICE, name); err != nil {
+		return err
+	}
+	for _, o := range []struct{ level, name, value int }{
+		{unix.IPPROTO_IP, unix.IP_HDRINCL, 1}, // the source address is ours to say
+		{unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
+		{unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
+		{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1},
+		{unix.SOL_SOCKET, unix.SO_PRIORITY, priority},
+	} {
+		if err := s.SetsockoptInt(o.level, o.name, o.value); err != nil {
+			return err
+		}
+	}
+	return s.SetReadBuffer(receiveBuffer)
+}
+
+// join makes the socket a member of VRRP's group on the interface, or ends that.
+func (c *conn) join(index int, member bool) error {
+	option := unix.IP_DROP_MEMBERSHIP
+	if member {
+		option = unix.IP_ADD_MEMBERSHIP
+	}
+	if err := c.sock.SetsockoptBytes(unix.IPPROTO_IP, option, membership(index)); err != nil {
+		return fmt.Errorf("join or leave %v: %w", group(), err)
+	}
+	return nil
+}
+
+// listen throws away what the socket has collected, and lets everything in from now on.
+func (c *conn) listen() error {
+	raw, err := c.sock.SyscallConn()
+	if err != nil {
+		return err
+	}
+	err = raw.Control(func(fd uintptr) {
+		for err := error(nil); err == nil; {
+			_, _, err = unix.Recvfrom(int(fd), nil, unix.MSG_DONTWAIT|unix.MSG_TRUNC)
+		}
+	})
+	return errors.Join(err, c.sock.RemoveBPF())
+}
+
+// group is the multicast address of VRRP (RFC 9568 section 5.1.1.2).
+func group() netip.Addr { return netip.AddrFrom4([4]byte{224, 0, 0, 18}) }
+
+// membership is a struct ip_mreqn (ip(7)): the group, no local address, and the interface's index in the machine's order.
+func membership(index int) []byte {
+	a := group().As4()
+	b := append(a[:], 0, 0, 0, 0)
+	return binary.NativeEndian.AppendUint32(b, uint32(index))
+}
+
+// send hands one packet to the kernel, or fails at once.
+func (c *conn) send(b []byte, dst netip.Addr) error {
+	raw, err := c.sock.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error
+	err = raw.Control(func(fd uintptr) {
+		sent = unix.Sendto(int(fd), b, unix.MSG_DONTWAIT, &unix.SockaddrInet4{Addr: dst.As4()})
+	})
+	return errors.Join(err, sent)
+}
+
+// close ends the socket and waits for the reader.
+func (c *conn) close() {
+	close(c.stop)
+	_ = c.sock.Close() // closing a raw socket cannot lose anything
+	<-c.done
+}
+
+// read delivers packets until the socket is closed. Other errors pass: an interface that is down comes up again.
+func (c *conn) read(p *port) {
+	defer close(c.done)
+	b, oob := make([]byte, maxPacket), make([]byte, 256)
+	for failing := false; ; {
+		n, oobn, _, _, err := c.sock.Recvmsg(context.Background(), b, oob, 0)
+		switch {
+		case err == nil:
+			failing = false
+			c.deliver(p, b[:n], oob[:oobn])
+			continue
+		case c.stopped():
+			return
+		case !failing:
+			failing = true
+			p.log.Warn("adverts cannot be received for now", "error", err)
+		}
+		select {
+		case <-c.stop:
+			return
+		case <-time.After(errorPause):
+		}
+	}
+}
+
+func (c *conn) stopped() bool {
+	select {
+	case <-c.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+func (c *conn) deliver(p *port, b, oob []byte) {
+	h, payload, err := parse(b)
+	if err != nil {
+		p.malformed.Add(1)
+		return
+	}
+	p.received.Add(1)
+	p.receive(Packet{
+		Interface: p.name, Header: h, Payload: append([]byte(nil), payload...), At: arrival(time.Now(), oob),
+	})
+}
+
+// arrival maps the kernel's time stamp, which is of the wall clock, to the monotonic clock of now.
+func arrival(now time.Time, oob []byte) time.Time {
+	messages, err := unix.ParseSocketControlMessage(oob)
+	if err != nil {
+		return now
+	}
+	for _, m := range messages {
+		if m.Header.Level != unix.SOL_SOCKET || m.Header.Type != unix.SCM_TIMESTAMPNS || len(m.Data) < 16 {
+			continue
+		}
+		sec, nsec := binary.NativeEndian.Uint64(m.Data), binary.NativeEndian.Uint64(m.Data[8:])
+		age := now.Round(0).Sub(time.Unix(int64(sec), int64(nsec)))
+		if age > 0 && age < maxAge {
+			return now.Add(-age)
+		}
+	}
+	return now
+}
+
+// drops is how many packets the kernel threw away because the socket's buffer was full: SK_MEMINFO_DROPS, the last of the
+// nine numbers of SO_MEMINFO (linux/sock_diag.h).
+func (c *conn) drops() uint64 {
+	var info [9 * 4]byte
+	n, err := c.sock.GetsockoptBytes(unix.SOL_SOCKET, unix.SO_MEMINFO, info[:])
+	if err != nil || n < len(info) {
+		return 0
+	}
+	return uint64(binary.NativeEndian.Uint32(info[8*4:]))
+}

@@ -1,0 +1,104 @@
+package wire
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync/atomic"
+)
+
+// port is one interface that is wished for, with its socket while it exists. Its counters outlive its sockets.
+type port struct {
+	name    string
+	receive func(Packet)
+	log     *slog.Logger
+
+	received, malformed, drops, sent, sendErrors atomic.Uint64
+
+	conn      atomic.Pointer[conn]
+	multicast bool   // guarded by Wire.mu, like the rest
+	index     int    // of the interface that conn is bound to
+	why       string // conn is missing, as last logged
+}
+
+func newPort(name string, opt Options) *port {
+	return &port{name: name, receive: opt.Receive, log: opt.Logger.With("interface", name)}
+}
+
+// join makes the socket a member of VRRP's group or ends that. Where the kernel refuses, the socket is opened anew.
+func (p *port) join(multicast bool) {
+	c := p.conn.Load()
+	if c != nil && multicast != p.multicast && c.join(p.index, multicast) != nil {
+		p.close()
+	}
+	p.multicast = multicast
+}
+
+// refresh makes the socket fit the interface as it is now.
+func (p *port) refresh() {
+	ifi, err := net.InterfaceByName(p.name)
+	if err != nil {
+		p.close()
+		p.missing(err)
+		return
+	}
+	if p.conn.Load() != nil && p.index == ifi.Index {
+		return
+	}
+	p.close()
+	c, err := open(p.name, ifi.Index, p.multicast)
+	if err != nil {
+		p.missing(err)
+		return
+	}
+	p.index, p.why = ifi.Index, ""
+	p.conn.Store(c)
+	go c.read(p)
+	p.log.Debug("socket opened", "index", ifi.Index, "multicast", p.multicast)
+}
+
+// missing logs why there is no socket, each reason once.
+func (p *port) missing(err error) {
+	if why := err.Error(); why != p.why {
+		p.why = why
+		p.log.Warn("no adverts can be sent or received until the interface is back", "error", err)
+	}
+}
+
+// close ends the socket, if there is one, and waits for its reader.
+func (p *port) close() {
+	c := p.conn.Swap(nil)
+	if c == nil {
+		return
+	}
+	p.drops.Add(c.drops())
+	c.close()
+}
+
+func (p *port) send(src, dst netip.Addr, payload []byte) error {
+	c := p.conn.Load()
+	if c == nil {
+		return ErrClosed
+	}
+	b, err := packet(src, dst, payload)
+	if err != nil {
+		return err
+	}
+	return c.send(b, dst)
+}
+
+func (p *port) stats() Stats {
+	s := Stats{
+		Interface:  p.name,
+		Received:   p.received.Load(),
+		Malformed:  p.malformed.Load(),
+		Drops:      p.drops.Load(),
+		Sent:       p.sent.Load(),
+		SendErrors: p.sendErrors.Load(),
+	}
+	if c := p.conn.Load(); c != nil {
+		s.Open = true
+		s.Drops += c.drops()
+	}
+	return s
+}

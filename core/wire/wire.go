@@ -1,0 +1,144 @@
+package wire
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+// Port says what to listen to on one interface.
+type Port struct {
+	// Interface by name. It need not exist yet.
+	Interface string
+	// Multicast joins 224.0.0.18. Messages to the interface's own addresses are received in any case.
+	Multicast bool
+}
+
+// Packet is one received VRRP message.
+type Packet struct {
+	// Interface that it came in on.
+	Interface string
+	Header    vrrp.Header
+	// Payload is what follows the IP header, cut to the IP length. It belongs to the receiver.
+	Payload []byte
+	// At is when the kernel got it, on the monotonic clock.
+	At time.Time
+}
+
+// Options of a [Wire].
+type Options struct {
+	// Logger gets what an operator should know about the sockets. Required.
+	Logger *slog.Logger
+	// Receive is called for each packet, in order, by the goroutine that reads the interface: it must not block. Required.
+	Receive func(Packet)
+}
+
+// Stats counts what passed one interface since it was first wished for. Sockets that were opened anew count on.
+type Stats struct {
+	Interface string
+	// Open tells whether there is a socket now.
+	Open bool
+	// Received are the packets delivered, Malformed those whose IP header made no sense, Drops those that the kernel threw
+	// away because the socket was full.
+	Received, Malformed, Drops uint64
+	// Sent and SendErrors count packets, each unicast peer's on its own.
+	Sent, SendErrors uint64
+}
+
+// ErrClosed means that there is no socket on the interface: it does not exist, or was not wished for.
+var ErrClosed = errors.New("no socket is open")
+
+// Wire holds one raw socket for each interface that is wished for and exists. Its methods may be called from any goroutine.
+type Wire struct {
+	opt Options
+
+	mu    sync.Mutex // taken by those who change ports
+	ports atomic.Pointer[map[string]*port]
+}
+
+// New makes a Wire without sockets.
+func New(opt Options) *Wire {
+	w := &Wire{opt: opt}
+	w.ports.Store(&map[string]*port{})
+	return w
+}
+
+// Set replaces the wish. It opens what is new, closes what is gone and leaves alone what is unchanged; an interface that is
+// named twice has one socket, with multicast if either says so. What cannot be opened now is logged, and tried again by
+// [Wire.Refresh]. The sockets are of the calling thread's network namespace.
+func (w *Wire) Set(wish []Port) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	old, next := *w.ports.Load(), make(map[string]*port, len(wish))
+	multicast := map[string]bool{}
+	for _, p := range wish {
+		multicast[p.Interface] = multicast[p.Interface] || p.Multicast
+		if next[p.Interface] = old[p.Interface]; next[p.Interface] == nil {
+			next[p.Interface] = newPort(p.Interface, w.opt)
+		}
+	}
+	for name, p := range old {
+		if next[name] == nil {
+			p.close()
+		}
+	}
+	for name, p := range next {
+		p.join(multicast[name])
+	}
+	w.ports.Store(&next)
+	w.refresh()
+}
+
+// Refresh opens sockets on interfaces that have appeared and closes those of interfaces that are gone or were made again. It
+// is to be called after each change of the interfaces.
+func (w *Wire) Refresh() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.refresh()
+}
+
+func (w *Wire) refresh() {
+	for _, p := range *w.ports.Load() {
+		p.refresh()
+	}
+}
+
+// Send sends one message with the given source address, TTL 255 and TOS 0xc0. It never blocks: where the interface's queue
+// is full, it fails with EAGAIN or ENOBUFS.
+func (w *Wire) Send(iface string, src, dst netip.Addr, payload []byte) error {
+	p := (*w.ports.Load())[iface]
+	if p == nil {
+		return fmt.Errorf("send to %v on %s: %w", dst, iface, ErrClosed)
+	}
+	if err := p.send(src, dst, payload); err != nil {
+		p.sendErrors.Add(1)
+		return fmt.Errorf("send to %v on %s: %w", dst, iface, err)
+	}
+	p.sent.Add(1)
+	return nil
+}
+
+// Close closes every socket and waits for the readers: nothing is received after it. It is as Set(nil).
+func (w *Wire) Close() error {
+	w.Set(nil)
+	return nil
+}
+
+// Stats are the counters of the interfaces wished for, sorted by name.
+func (w *Wire) Stats() []Stats {
+	ports := slices.SortedFunc(maps.Values(*w.ports.Load()), func(a, b *port) int { return strings.Compare(a.name, b.name) })
+	stats := make([]Stats, len(ports))
+	for i, p := range ports {
+		stats[i] = p.stats()
+	}
+	return stats
+}

@@ -1,0 +1,1 @@
+hook = "http://127.0.0.1:9/hooks/abc"

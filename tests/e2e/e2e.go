@@ -1,0 +1,81 @@
+// Package e2e holds the end-to-end scenarios: the real binaries, the real kernel, real servers and clients, and what an
+// operator would do to them or what would happen to them. It runs in the laboratory through the driver, not under go test,
+// for it needs root, and a guest where the kernel has no IPVS. It is not for what a unit test or the simulation can show.
+package e2e
+
+import (
+	"regexp"
+	"sync"
+)
+
+// Scenario is one story with its assertions.
+type Scenario struct {
+	// Name is short and unique.
+	Name string
+	// About says in one sentence what has to hold.
+	About string
+	// IPVS is set for a scenario that needs IPVS in the kernel.
+	IPVS bool
+	// Run plays it.
+	Run func(*T)
+}
+
+// Select returns the scenarios whose name matches; nil matches all.
+func Select(match *regexp.Regexp) []Scenario {
+	var chosen []Scenario
+	for _, s := range All() {
+		if match == nil || match.MatchString(s.Name) {
+			chosen = append(chosen, s)
+		}
+	}
+	return chosen
+}
+
+// Run plays scenarios, so many at a time, and tells of each result as it comes. Bin is the directory of the binaries.
+func Run(list []Scenario, bin string, parallel int, tell func(Result)) {
+	queue := make(chan Scenario)
+	var players sync.WaitGroup
+	var mu sync.Mutex
+	for range parallel {
+		players.Go(func() {
+			for s := range queue {
+				r := run(s, bin)
+				mu.Lock()
+				tell(r)
+				mu.Unlock()
+			}
+		})
+	}
+	for _, s := range list {
+		queue <- s
+	}
+	close(queue)
+	players.Wait()
+}
+
+// All lists every scenario. Those that take longest come first, so that the rest fills the gaps.
+func All() []Scenario {
+	return []Scenario{
+		{"interop-v3", "with keepalived in version 3: one master, by priority, both ways", false, interop(3)},
+		{"interop-v2", "with keepalived in version 2 with a password: one master, by priority, both ways", false, interop(2)},
+		{"server-leaves", "a real server that stops, says something else or falls silent leaves IPVS in time, and comes back", true, serverLeaves},
+		{"crash", "kill -9 of the whole daemon: one outage within the down interval, one owner, and a clean return", false, crash},
+		{"track-weight", "the tracked local server dies: with a weight the VIP moves, and comes back by preemption", false, trackWeight},
+		{"track-fault", "the tracked local server dies: without a weight the instance is in FAULT", false, trackFault},
+		{"cut", "the master's port loses its carrier: the peer takes over, and one owner after it heals", false, cut},
+		{"restart-ipvs", "kill -9 and a start within the lease while clients are served: IPVS stays as it is, nothing is lost", true, restartIPVS},
+		{"plugin-hung", "a plugin that is stopped is replaced, and neither IPVS nor an owner changes", true, pluginHung},
+		{"example-plugin", "the checker of examples/checker-banner decides about a real server of a pair", false, examplePlugin},
+		{"plugin-killed", "kill -9 of a plugin: restarted, and neither a verdict nor an owner changes", false, pluginKilled},
+		{"reload", "reload of the same file, of a broken file, and repair of what was deleted by hand", true, reload},
+		{"pair", "the pair of the example comes up, serves from both servers, and shows what the contract says", true, pairUp},
+		{"forward-nat", "network address translation: requests through the VIP are answered by way of the director", true, forwardNAT},
+		{"forward-tun", "tunnelling: requests through the VIP are answered by the servers themselves", true, forwardTUN},
+		{"udp-persistence", "a service over UDP, and persistence keeps a client at its server", true, udpAndPersistence},
+		{"shutdown-ipvs", "SIGTERM to the master while clients are served: nothing is lost, nothing is left", true, shutdownIPVS},
+		{"handover", "failover on command and SIGTERM: the client loses nothing", false, handover},
+		{"quick-restart", "kill -9 and a start within the lease: adopted, and nothing moves", false, quickRestart},
+		{"faults", "every fault at the switch does what it says, in the kernel that has IPVS as well", true, faults},
+		{"instruments", "the probe of the laboratory sees what happens to a pair of keepalived", false, instruments},
+	}
+}

@@ -1,0 +1,6 @@
+package e2e
+
+import "embed"
+
+//go:embed testdata
+var testdata embed.FS

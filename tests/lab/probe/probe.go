@@ -1,0 +1,100 @@
+// Package probe measures what a client of a virtual address sees: questions that stay without an answer, the longest
+// silence, who answered, and on the wire beside it who claims the address and who says that it is master. Collecting and
+// judging are apart: [Flow] and [Wire] are plain values with the arithmetic. It is not a load generator.
+package probe
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vipward/vipward/tests/lab/topology"
+)
+
+// Config says what to ask. The wire is always watched.
+type Config struct {
+	// VIP that is asked and watched.
+	VIP netip.Addr
+	// UDP is the time between two datagrams to port 7000 of the VIP; zero sends none.
+	UDP time.Duration
+	// HTTP is the time between two GET requests of /index.html to port 80 of the VIP; zero sends none.
+	HTTP time.Duration
+	// Timeout of a request. Default 1 s.
+	Timeout time.Duration
+}
+
+// Port is the UDP port that is asked.
+const Port = 7000
+
+// Report is what a run has found.
+type Report struct {
+	UDP, HTTP Flow
+	Wire      Wire
+	// Late is the worst lateness of the probe against its own schedule: the error bar of every figure.
+	Late time.Duration
+}
+
+// Probe is a measurement from one node. Its sockets are open from New to the end of Run.
+type Probe struct {
+	udp   *udpProbe
+	http  *httpProbe
+	watch *watch
+}
+
+// New prepares a measurement from a node.
+func New(from *topology.Node, c Config) (*Probe, error) {
+	var p Probe
+	var err error
+	if p.watch, err = newWatch(from, c.VIP); err != nil {
+		return nil, err
+	}
+	if c.UDP > 0 {
+		if p.udp, err = newUDPProbe(from.NS, netip.AddrPortFrom(c.VIP, Port), c.UDP); err != nil {
+			return nil, fmt.Errorf("prepare the UDP probe: %w", err)
+		}
+	}
+	if c.HTTP > 0 {
+		p.http = &httpProbe{ns: from.NS, to: netip.AddrPortFrom(c.VIP, 80), interval: c.HTTP, timeout: c.Timeout}
+		if c.Timeout == 0 {
+			p.http.timeout = time.Second
+		}
+	}
+	return &p, nil
+}
+
+// Run measures until the context ends, and a moment longer for the last answers. It may be called once.
+func (p *Probe) Run(ctx context.Context) Report {
+	stop := make(chan struct{})
+	var senders, receivers sync.WaitGroup
+	senders.Go(func() { p.watch.ask(ctx) })
+	receivers.Go(func() { p.watch.hear(stop) })
+	if p.udp != nil {
+		senders.Go(func() { p.udp.send(ctx) })
+		receivers.Go(func() { p.udp.receive(stop) })
+	}
+	if p.http != nil {
+		senders.Go(func() { p.http.run(ctx) })
+	}
+	senders.Wait()
+	time.Sleep(linger) // for answers to the last questions
+	close(stop)
+	receivers.Wait()
+	return p.report()
+}
+
+func (p *Probe) report() Report {
+	r := Report{Wire: p.watch.result()}
+	unix.Close(p.watch.fd)
+	if p.udp != nil {
+		r.UDP, r.Late = p.udp.flow(), p.udp.late
+		unix.Close(p.udp.fd)
+	}
+	if p.http != nil {
+		r.HTTP, r.Late = p.http.flow.sorted(), max(r.Late, p.http.late)
+	}
+	return r
+}

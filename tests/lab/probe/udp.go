@@ -1,0 +1,159 @@
+package probe
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"runtime"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/vipward/vipward/tests/lab/netns"
+)
+
+const (
+	// poll is how long a blocking receive waits before it looks whether to stop.
+	poll = 50 * time.Millisecond
+	// linger is how long answers are waited for after the last question.
+	linger = 300 * time.Millisecond
+	// rtPriority of the threads that keep time, see sched(7). It is below that of a daemon that asks for real time itself.
+	rtPriority = 10
+)
+
+// Echo answers each datagram to addr in the namespace with its first eight bytes and the name. Addr need not be there yet: an
+// answer to a VIP that has gone still leaves with the VIP as its source. It runs until the context ends.
+func Echo(ctx context.Context, ns *netns.NS, addr netip.AddrPort, name string) error {
+	fd, err := socket(ns, unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1); err != nil {
+		return err
+	}
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}); err != nil {
+		return fmt.Errorf("bind to %v: %w", addr, err)
+	}
+	keepTime()
+	b := make([]byte, 64+len(name))
+	for ctx.Err() == nil {
+		n, from, err := unix.Recvfrom(fd, b[:64], 0)
+		if err != nil || n < 8 {
+			continue // nothing to answer
+		}
+		_ = unix.Sendto(fd, b[:8+copy(b[8:], name)], 0, from) // a lost answer is what the probe measures
+	}
+	return nil
+}
+
+// udpProbe sends numbered datagrams at a steady rate and notes what comes back.
+type udpProbe struct {
+	fd       int
+	to       unix.SockaddrInet4
+	interval time.Duration
+	sent     []time.Time   // by number; written by the sender only
+	got      []time.Time   // by number; written by the receiver only
+	by       []string      // by number; written by the receiver only
+	late     time.Duration // the worst lateness of the sender
+}
+
+// longest is the longest run that is measured; after it the probe says no more.
+const longest = 4 * time.Minute
+
+func newUDPProbe(ns *netns.NS, to netip.AddrPort, interval time.Duration) (*udpProbe, error) {
+	fd, err := socket(ns, unix.AF_INET, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		return nil, err
+	}
+	n := int(longest / interval)
+	return &udpProbe{
+		fd: fd, to: unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}, interval: interval,
+		sent: make([]time.Time, 0, n), got: make([]time.Time, n), by: make([]string, n),
+	}, nil
+}
+
+// send keeps an absolute schedule, so that one late datagram does not shift the next.
+func (p *udpProbe) send(ctx context.Context) {
+	keepTime()
+	begin := time.Now()
+	var b [8]byte
+	for i := 0; i < cap(p.sent) && ctx.Err() == nil; i++ {
+		due := begin.Add(time.Duration(i) * p.interval)
+		p.late = max(p.late, sleepUntil(due))
+		binary.BigEndian.PutUint64(b[:], uint64(i))
+		p.sent = append(p.sent, time.Now())
+		_ = unix.Sendto(p.fd, b[:], unix.MSG_DONTWAIT, &p.to) // a refusal of the kernel shows as a lost answer
+	}
+}
+
+// receive works until stop is closed.
+func (p *udpProbe) receive(stop <-chan struct{}) {
+	keepTime()
+	names := map[string]string{} // one string for each who answers
+	b := make([]byte, 256)
+	for {
+		n, _, err := unix.Recvfrom(p.fd, b, 0)
+		if now := time.Now(); err == nil && n >= 8 {
+			i := binary.BigEndian.Uint64(b)
+			if i < uint64(len(p.got)) && p.got[i].IsZero() {
+				name, known := names[string(b[8:n])]
+				if !known {
+					name = string(b[8:n])
+					names[name] = name
+				}
+				p.got[i], p.by[i] = now, name
+			}
+			continue
+		}
+		select {
+		case <-stop:
+			return
+		default:
+		}
+	}
+}
+
+func (p *udpProbe) flow() Flow {
+	f := make(Flow, len(p.sent))
+	for i, t := range p.sent {
+		f[i] = Sample{Sent: t, Received: p.got[i], By: p.by[i]}
+	}
+	return f
+}
+
+// socket opens a socket in a namespace whose receives end after [poll].
+func socket(ns *netns.NS, family, kind, protocol int) (fd int, err error) {
+	err = ns.Do(func() (err error) {
+		fd, err = unix.Socket(family, kind|unix.SOCK_CLOEXEC, protocol)
+		return err
+	})
+	if err != nil {
+		return -1, fmt.Errorf("open a socket: %w", err)
+	}
+	wait := unix.NsecToTimeval(int64(poll))
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &wait); err != nil {
+		return -1, err
+	}
+	return fd, unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 4<<20)
+}
+
+// keepTime gives the calling goroutine a thread of its own, in real time where that is allowed. The probe reports its own
+// lateness, so that it shows where it is not.
+func keepTime() {
+	runtime.LockOSThread() // the thread ends with the goroutine, and its priority with it
+	_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: rtPriority}, 0)
+}
+
+// sleepUntil sleeps in the kernel, where a real-time thread wakes on time, and returns how late it woke.
+func sleepUntil(due time.Time) time.Duration {
+	for {
+		left := time.Until(due)
+		if left <= 0 {
+			return -left
+		}
+		ts := unix.NsecToTimespec(int64(left))
+		_ = unix.Nanosleep(&ts, nil) // a signal shortens it, and the loop sleeps on
+	}
+}
