@@ -33,7 +33,7 @@ PURE := ./core/vrrp ./core/health ./core/desired ./core/event ./core/node
 SLOW := ./core/pluginhost ./sdk/conformance ./sdk/plugintest
 
 .DEFAULT_GOAL := build
-.PHONY: help build go driver tools fmt gen check format vet lint gen-check arch unit race processes sim test e2e kernel demo bench fuzz deps \
+.PHONY: help build go driver tools fmt gen check format vet lint gen-check arch unit race processes servers sim test e2e kernel demo bench fuzz deps \
 	demo-deps install clean
 
 help: ## list the targets
@@ -84,6 +84,7 @@ format: tools
 vet: go
 	$(GO) vet ./...
 	$(GO) vet -tags lab ./core/...
+	$(GO) vet -tags servers ./plugins/...
 
 lint: tools
 	@$(GO) list ./... >/dev/null
@@ -102,6 +103,9 @@ processes: go ## the tests that build and run plugins: host, conformance, exampl
 	$(GO) test -race $(SLOW)
 	$(GO) test ./tests/examples
 
+servers: go ## the bundled plugins against real servers, which the tests start
+	$(GO) test -tags servers -run '$(RUN)' ./plugins/...
+
 sim: go ## the simulation; SEED= plays one seed, HOURS= simulated hours (50)
 	$(GO) test ./tests/sim $(if $(SEED),-seed $(SEED)) $(if $(HOURS),-hours $(HOURS))
 
@@ -114,7 +118,7 @@ gen-check: go
 	else echo "gen-check: no protoc 3.21.12 here, the generated code is taken as it is"; fi
 
 test: deps ## everything that CI runs; needs root on Debian
-	@MAKE='$(MAKE)' tests/stages.sh check build processes e2e kernel
+	@MAKE='$(MAKE)' tests/stages.sh check build processes servers e2e kernel
 
 e2e: build driver ## the end-to-end scenarios; RUN=regexp picks some
 	$(DRIVER) e2e -bin bin -run '$(RUN)'

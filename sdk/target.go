@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"strconv"
+	"strings"
 	"time"
 
 	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
@@ -38,7 +39,14 @@ func (t Target) Dial(ctx context.Context) (net.Conn, error) {
 	if !t.Address.IsValid() || t.Address.Port() == 0 {
 		return nil, ErrNoAddress
 	}
-	conn, err := t.dialer().DialContext(ctx, "tcp", t.Address.String())
+	return t.DialContext(ctx, "tcp", t.Address.String())
+}
+
+// DialContext connects to any address of a network of [net.Dial] ("tcp", "udp", …): from the target's source address, with
+// its mark, through its device, until ctx ends. It is for libraries that dial themselves and for what is no TCP; [Target.Dial]
+// is simpler. The connection has the deadline of ctx.
+func (t Target) DialContext(ctx context.Context, network, address string) (net.Conn, error) {
+	conn, err := t.dialerOf(network).DialContext(ctx, network, address)
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +75,7 @@ func (t Target) HTTPClient() *http.Client {
 // dialURL connects to the target where it has an address, else to where the URL points.
 func (t Target) dialURL(ctx context.Context, network, addr string) (net.Conn, error) {
 	if !t.Address.IsValid() {
-		return t.dialer().DialContext(ctx, network, addr)
+		return t.DialContext(ctx, network, addr)
 	}
 	if t.Address.Port() == 0 {
 		_, port, err := net.SplitHostPort(addr)
@@ -83,10 +91,15 @@ func (t Target) dialURL(ctx context.Context, network, addr string) (net.Conn, er
 	return t.Dial(ctx)
 }
 
-func (t Target) dialer() *net.Dialer {
+func (t Target) dialerOf(network string) *net.Dialer {
 	d := &net.Dialer{KeepAlive: -1, FallbackDelay: 300 * time.Millisecond}
-	if t.source.IsValid() {
-		d.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(t.source, 0))
+	source := netip.AddrPortFrom(t.source, 0)
+	switch {
+	case !t.source.IsValid():
+	case strings.HasPrefix(network, "udp"):
+		d.LocalAddr = net.UDPAddrFromAddrPort(source)
+	default:
+		d.LocalAddr = net.TCPAddrFromAddrPort(source)
 	}
 	if t.mark != 0 || t.device != "" {
 		d.Control = socketOptions(t.mark, t.device)

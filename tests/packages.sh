@@ -24,7 +24,7 @@ export DEBIAN_FRONTEND=noninteractive
 echo "installing$missing"
 apt-get update -qq
 # shellcheck disable=SC2086 # a list of words
-apt-get install -y -qq --no-install-recommends -o Dpkg::Use-Pty=0 $missing >/dev/null
+apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends -o Dpkg::Use-Pty=0 $missing >/dev/null
 for p in $missing; do
 	case $p in
 	nginx*) systemctl disable nginx.service ;;

@@ -405,11 +405,13 @@ func serveFake() {
 		fmt.Printf("1|2|unix|%s|grpc\n", path)
 		select {}
 	}
+	term := make(chan os.Signal, 1)
+	signal.Notify(term, syscall.SIGTERM) // before anybody knows that this process runs: the default would end it
 	fmt.Printf("1|1|unix|%s|grpc\n", path)
 	if f.is("prints after the handshake") {
 		fmt.Println("ready")
 	}
-	f.waitForTheEnd(stopped)
+	f.waitForTheEnd(stopped, term)
 }
 
 func byHand(f *fake) {
@@ -436,7 +438,7 @@ func controller(f *fake, stopped chan struct{}) *grpc.ServiceDesc {
 	}
 }
 
-func (f *fake) waitForTheEnd(stopped chan struct{}) {
+func (f *fake) waitForTheEnd(stopped chan struct{}, term chan os.Signal) {
 	lifeline := make(chan struct{})
 	if n, err := strconv.Atoi(os.Getenv(pluginv1.LifelineEnv)); err == nil && !f.is("ignores its lifeline") {
 		go func() {
@@ -444,8 +446,7 @@ func (f *fake) waitForTheEnd(stopped chan struct{}) {
 			close(lifeline)
 		}()
 	}
-	term := make(chan os.Signal, 1)
-	if signal.Notify(term, syscall.SIGTERM); f.is("ignores SIGTERM") {
+	if f.is("ignores SIGTERM") {
 		term = nil
 	}
 	select {
