@@ -15,13 +15,20 @@ PLUGINS := tcp http exec execd
 # Tools are pinned and live in the work tree, each version in a folder of its own.
 STATICCHECK_VERSION := v0.8.2
 GOFUMPT_VERSION     := v0.12.0
+GOTESTSUM_VERSION   := v1.13.0
 GEN_GO_VERSION      := v1.36.12
 GEN_GRPC_VERSION    := v1.6.2
 STATICCHECK := .tools/staticcheck-$(STATICCHECK_VERSION)/staticcheck
 GOFUMPT     := .tools/gofumpt-$(GOFUMPT_VERSION)/gofumpt
+GOTESTSUM   := .tools/gotestsum-$(GOTESTSUM_VERSION)/gotestsum
 GEN_GO      := .tools/protoc-gen-go-$(GEN_GO_VERSION)/protoc-gen-go
 GEN_GRPC    := .tools/protoc-gen-go-grpc-$(GEN_GRPC_VERSION)/protoc-gen-go-grpc
 DRIVER      := .tools/bin/driver
+
+# AGAIN runs tests that deal with real processes: one that fails is run once more, and the summary of make test names it. More
+# than three failures, or a data race, are no bad luck.
+AGAIN = $(GOTESTSUM) --format pkgname --format-icons text --rerun-fails=1 --rerun-fails-max-failures=3 \
+	--rerun-fails-abort-on-data-race --rerun-fails-report=.tools/again-$@ --packages
 
 # What the laboratory needs. The race detector needs a C compiler.
 DEMO_PACKAGES := user-mode-linux kmod nginx-light ipvsadm nftables
@@ -57,6 +64,8 @@ tools: go $(STATICCHECK) $(GOFUMPT) ## the pinned linter and formatter
 
 $(STATICCHECK):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK_VERSION)
+$(GOTESTSUM):
+	GOBIN=$(CURDIR)/$(@D) $(GO) install gotest.tools/gotestsum@$(GOTESTSUM_VERSION)
 $(GOFUMPT):
 	GOBIN=$(CURDIR)/$(@D) $(GO) install mvdan.cc/gofumpt@$(GOFUMPT_VERSION)
 $(GEN_GO):
@@ -96,15 +105,15 @@ arch: go
 unit: go
 	$(GO) test $(PURE) ./tests/lab/... ./tests/e2e
 
-race: go
-	$(GO) test -race $$($(GO) list ./core/... ./sdk/... ./plugins/... ./cmd/... | grep -vE '$(subst $() ,|,$(patsubst ./%,/%$$,$(PURE) $(SLOW)))')
+race: go $(GOTESTSUM)
+	@$(AGAIN) "$$($(GO) list ./core/... ./sdk/... ./plugins/... ./cmd/... | grep -vE '$(subst $() ,|,$(patsubst ./%,/%$$,$(PURE) $(SLOW)))')" -- -race
 
-processes: go ## the tests that build and run plugins: host, conformance, examples, tutorial
-	$(GO) test -race $(SLOW)
+processes: go $(GOTESTSUM) ## the tests that build and run plugins: host, conformance, examples, tutorial
+	@$(AGAIN) "$(SLOW)" -- -race
 	$(GO) test ./tests/examples
 
-servers: go ## the bundled plugins against real servers, which the tests start
-	$(GO) test -tags servers -run '$(RUN)' ./plugins/...
+servers: go $(GOTESTSUM) ## the bundled plugins against real servers, which the tests start
+	@$(AGAIN) ./plugins/... -- -tags servers -run '$(RUN)'
 
 sim: go ## the simulation; SEED= plays one seed, HOURS= simulated hours (50)
 	$(GO) test ./tests/sim $(if $(SEED),-seed $(SEED)) $(if $(HOURS),-hours $(HOURS))
