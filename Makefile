@@ -7,10 +7,11 @@ PREFIX  ?= /usr
 T       ?= 30s
 RUN     ?=
 ROUNDS  ?= 5
+BENCH   ?=
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || cat VERSION 2>/dev/null || echo dev)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
-PLUGINS := tcp http exec execd
+PLUGINS := tcp http exec execd fence-agent ipmi redfish ssh webhook mysql postgres redis nginx dns smtp udp ping grpc file mail fifo syslog alertmanager process
 
 # Tools are pinned and live in the work tree, each version in a folder of its own.
 STATICCHECK_VERSION := v0.8.2
@@ -30,14 +31,17 @@ DRIVER      := .tools/bin/driver
 AGAIN = $(GOTESTSUM) --format pkgname --format-icons text --rerun-fails=1 --rerun-fails-max-failures=3 \
 	--rerun-fails-abort-on-data-race --rerun-fails-report=.tools/again-$@ --packages
 
-# What the laboratory needs. The race detector needs a C compiler.
-DEMO_PACKAGES := user-mode-linux kmod nginx-light ipvsadm nftables
-TEST_PACKAGES := $(DEMO_PACKAGES) keepalived iproute2 gcc libc6-dev python3-grpcio python3-protobuf
+# What the laboratory needs. The guest on some processors, and the race detector, need a C compiler.
+DEMO_PACKAGES := user-mode-linux kmod nginx-light ipvsadm nftables gcc libc6-dev
+TEST_PACKAGES := $(DEMO_PACKAGES) keepalived iproute2 python3-grpcio python3-protobuf \
+	fence-agents openipmi ipmitool openssh-server mariadb-server postgresql redis-server unbound opensmtpd python3-aiosmtpd \
+	rsyslog prometheus-alertmanager
 
 # Packages with goroutines run under the race detector; those of pure code have none.
 PURE := ./core/vrrp ./core/health ./core/desired ./core/event ./core/node
 # Packages whose tests build and run many processes; they are no part of the fast check.
-SLOW := ./core/pluginhost ./sdk/conformance ./sdk/plugintest
+SLOW := ./core/pluginhost ./sdk/conformance ./sdk/plugintest ./sdk/power ./plugins/fenceagent ./plugins/fencewebhook ./plugins/redfish \
+	./plugins/exec ./plugins/nginx ./plugins/process
 
 .DEFAULT_GOAL := build
 .PHONY: help build go driver tools fmt gen check format vet lint gen-check arch unit race processes servers sim test e2e kernel demo bench fuzz deps \
@@ -53,12 +57,15 @@ build: go ## bin/vipward and the bundled plugins in bin/plugins
 	@mkdir -p bin/plugins
 	$(BUILD) -o bin/vipward ./cmd/vipward
 	$(BUILD) -o bin/plugins/vipward-plugins ./cmd/vipward-plugins
+	cd plugins/shoutrrr && $(BUILD) -o $(CURDIR)/bin/plugins/vipward-plugin-shoutrrr .
 	@for p in $(PLUGINS); do ln -sf vipward-plugins bin/plugins/vipward-plugin-$$p; done
 
 driver: go
 	@mkdir -p $(dir $(DRIVER)) bin/examples
 	@cd examples/checker-banner && $(BUILD) -o $(CURDIR)/bin/examples/vipward-plugin-banner .
+	@$(BUILD) -o bin/examples/vipward-plugin-chaos ./tests/plugins/chaos
 	@$(BUILD) -o $(DRIVER) ./tests/driver
+	@cc -O2 -Wall -shared -fPIC -o $(dir $(DRIVER))xstate.so tests/lab/xstate/xstate.c
 
 tools: go $(STATICCHECK) $(GOFUMPT) ## the pinned linter and formatter
 
@@ -94,6 +101,7 @@ vet: go
 	$(GO) vet ./...
 	$(GO) vet -tags lab ./core/...
 	$(GO) vet -tags servers ./plugins/...
+	cd plugins/shoutrrr && $(GO) vet ./...
 
 lint: tools
 	@$(GO) list ./... >/dev/null
@@ -111,6 +119,7 @@ race: go $(GOTESTSUM)
 processes: go $(GOTESTSUM) ## the tests that build and run plugins: host, conformance, examples, tutorial
 	@$(AGAIN) "$(SLOW)" -- -race
 	$(GO) test ./tests/examples
+	cd plugins/shoutrrr && $(GO) test -race ./...
 
 servers: go $(GOTESTSUM) ## the bundled plugins against real servers, which the tests start
 	@$(AGAIN) ./plugins/... -- -tags servers -run '$(RUN)'
@@ -142,9 +151,9 @@ kernel: driver
 demo: demo-deps build driver ## a pair in a lab of its own and what happens to it, told in three minutes
 	@$(DRIVER) demo -bin bin
 
-bench: deps build driver ## the benchmarks of the code, and a master's end beside keepalived; ROUNDS= of each (5)
-	$(GO) test -run '^$$' -bench . -benchmem ./core/...
-	$(DRIVER) bench -bin bin -rounds $(ROUNDS)
+bench: deps build driver ## the code, a master's end and checks beside keepalived; BENCH=regexp picks of code, ends, checks, plugin; ROUNDS= of each (5)
+	@if echo code | grep -qE '$(BENCH)'; then $(GO) test -run '^$$' -bench . -benchmem ./core/...; fi
+	@[ '$(BENCH)' = code ] || $(DRIVER) bench -bin bin -run '$(BENCH)' -rounds $(ROUNDS)
 
 fuzz: go ## each fuzz target for T (30s)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' core sdk); do \
@@ -162,9 +171,11 @@ demo-deps: go
 install: build ## binary, plugins, unit, manual pages, completions, sample configuration below DESTDIR
 	install -D -m 755 bin/vipward $(DESTDIR)$(PREFIX)/sbin/vipward
 	install -D -m 755 bin/plugins/vipward-plugins $(DESTDIR)$(PREFIX)/lib/vipward/plugins/vipward-plugins
+	install -m 755 bin/plugins/vipward-plugin-shoutrrr $(DESTDIR)$(PREFIX)/lib/vipward/plugins/vipward-plugin-shoutrrr
 	for p in $(PLUGINS); do ln -sf vipward-plugins $(DESTDIR)$(PREFIX)/lib/vipward/plugins/vipward-plugin-$$p; done
 	install -d $(DESTDIR)$(PREFIX)/lib/systemd/system
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' configs/vipward.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/vipward.service
+	install -D -m 644 configs/vipward.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/vipward.conf
 	install -D -m 644 configs/pair-dr.hcl $(DESTDIR)$(PREFIX)/share/doc/vipward/pair-dr.hcl
 	bin/vipward man $(DESTDIR)$(PREFIX)/share/man/man8
 	install -d $(DESTDIR)/etc/vipward $(DESTDIR)$(PREFIX)/share/bash-completion/completions \

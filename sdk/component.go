@@ -46,7 +46,7 @@ func Checker[C any](name string, check func(context.Context, Target, C) Result, 
 			if err != nil {
 				return Errorf("configuration: %v", err)
 			}
-			return check(withLogger(ctx, Logger(ctx).With("target", t.Name)), t, value)
+			return check(ctx, t, value)
 		}}
 	}
 	return c

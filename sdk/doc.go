@@ -21,6 +21,9 @@
 //
 //	func main() { sdk.ServeChecker("banner", check) }
 //
+// The daemon runs it as an unprivileged user, without capabilities, in an empty environment, and where the kernel has landlock(7) it
+// can write to the folder of [os.TempDir] only. An operator can let it do more, in a block plugin "NAME".
+//
 // An operator then writes:
 //
 //	check "banner" {
@@ -35,7 +38,8 @@
 // A check says what it saw, and vipward decides. [Pass] and [Warnf] count for the target, [Fail] and [Failf] against it.
 // [Errorf] says that the check could not be made: the target stays as it was. The difference matters: a checker that
 // calls its own troubles failures takes healthy servers out of service. An error of [Target.Dial] is a failure of the
-// target; a file that cannot be read is an error of the check.
+// target, unless [Local] says that it is one of this node, which Fail knows by itself; a file that cannot be read is an error of
+// the check.
 //
 // The reason is for the operator who reads it at night: what was tried, what came, what was expected.
 //
@@ -76,7 +80,9 @@
 //
 // A notifier is func(context.Context, []sdk.Event, Config) error. nil says that the events are delivered; [Drop] that they
 // never will be; [RetryAfter], or any other error, that they are to be tried again. The same events may come twice:
-// [DeliveryOf] has a key that stays the same.
+// [DeliveryOf] has a key that stays the same. vipward keeps what is not delivered on the disk, over a restart and a crash, and
+// hands events over one by one, in their order. A notifier that makes one message of several declares an attribute batch, a
+// time: vipward then gathers events for so long, does not hold critical ones back, and hands a storm over at once in any case.
 //
 // # Fencers
 //

@@ -17,7 +17,7 @@ import (
 
 // Event is one thing that happened. Fields that do not apply are empty.
 type Event struct {
-	// Seq counts the events of one daemon, from 1.
+	// Seq counts the events of one node, from 1, also over restarts of the daemon.
 	Seq uint64 `json:"seq"`
 	// Time is when it happened.
 	Time time.Time `json:"time"`
@@ -57,6 +57,11 @@ func DeliveryOf(ctx context.Context) Delivery {
 	return d
 }
 
+// WithDelivery is a context in which [DeliveryOf] is d, for tests of a notifier's own functions.
+func WithDelivery(ctx context.Context, d Delivery) context.Context {
+	return context.WithValue(ctx, deliveryKey{}, d)
+}
+
 // refusal is an error of a notifier with what is to become of the events.
 type refusal struct {
 	err   error
@@ -75,9 +80,23 @@ func Drop(err error) error {
 	return &refusal{err: err, drop: true}
 }
 
+// Dropped tells whether an error, or one that it wraps, is of [Drop].
+func Dropped(err error) bool {
+	refused := (*refusal)(nil)
+	return errors.As(err, &refused) && refused.drop
+}
+
 // RetryAfter says that the events could not be delivered now and are to be tried again after d, at least.
 func RetryAfter(d time.Duration) error {
 	return &refusal{err: fmt.Errorf("try again after %v", d), after: max(d, 0)}
+}
+
+// RetryBecause is [RetryAfter] with a reason. A nil error stays nil; without a time above 0 the host chooses one.
+func RetryBecause(err error, d time.Duration) error {
+	if err == nil {
+		return nil
+	}
+	return &refusal{err: err, after: max(d, 0)}
 }
 
 // maxKept is how many configurations of notifiers stay open. A pair has a handful.
@@ -117,7 +136,7 @@ func (n *notifications) Notify(ctx context.Context, r *pluginv1.NotifyRequest) (
 	k := n.use(c, r.GetConfigJson())
 	defer n.release(k)
 	ctx = withLogger(ctx, n.log.With("component", c.name))
-	ctx = context.WithValue(ctx, deliveryKey{}, Delivery{Key: r.GetIdempotencyKey(), Attempt: int(r.GetAttempt())})
+	ctx = WithDelivery(ctx, Delivery{Key: r.GetIdempotencyKey(), Attempt: int(r.GetAttempt())})
 	return answer(n.guarded(ctx, k, eventsOf(r.GetEvents()))), nil
 }
 

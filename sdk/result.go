@@ -32,10 +32,14 @@ func Warnf(format string, args ...any) Result {
 	return Result{status: pluginv1.Status_WARN, reason: fmt.Sprintf(format, args...)}
 }
 
-// Fail says that the target failed: it counts towards taking it out of service. A nil error is a pass.
+// Fail says that the target failed: it counts towards taking it out of service. A nil error is a pass. A trouble of this node
+// ([Local]) is no failure of the target, but a check that could not be made, as with [Errorf].
 func Fail(err error) Result {
-	if err == nil {
+	switch {
+	case err == nil:
 		return Pass()
+	case Local(err):
+		return Errorf("%v", err)
 	}
 	return Result{status: pluginv1.Status_FAIL, reason: err.Error()}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 
 	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
@@ -17,14 +18,19 @@ const (
 	// Bounds on the timing of an assignment, against a host that sends nonsense.
 	minInterval = 10 * time.Millisecond
 	maxTimeout  = time.Hour
+	// Runs start together in slots of a hundredth of the interval, at most maxSlot: a thousand targets a second then wake the
+	// processor a hundred times a second. What a run waits for its slot counts as lateness.
+	maxSlot  = 10 * time.Millisecond
+	slotPart = 100
 )
 
 // scheduler runs the checks of one stream: each target at its own beat, one run at a time, with a deadline, and at most
-// maxRuns in all. One goroutine, in loop, owns all of it.
+// maxRuns in all. One goroutine, in loop, owns all of it but the channels; the others make one run after the other.
 type scheduler struct {
 	components map[string]*Component
 	log        *slog.Logger
 
+	began   time.Time // from where slots are counted
 	tasks   map[uint32]*task
 	agenda  agenda
 	queue   []*task // due, without a free run
@@ -33,6 +39,8 @@ type scheduler struct {
 	stuck   uint32
 	runs    uint64
 	lag     time.Duration
+	late    lateness
+	jobs    chan job // for a goroutine that has nothing to do
 	done    chan outcome
 	ended   chan struct{} // closed when nobody takes from done any more
 	batch   batch
@@ -42,16 +50,18 @@ func newScheduler(components map[string]*Component, log *slog.Logger) *scheduler
 	return &scheduler{
 		components: components, log: log,
 		tasks: make(map[uint32]*task), configs: make(map[string]*sharedConfig),
-		done: make(chan outcome, 64), ended: make(chan struct{}),
+		jobs: make(chan job), done: make(chan outcome, maxRuns), ended: make(chan struct{}),
 	}
 }
 
 // loop schedules until ctx ends. Requests come in, events go out; an event that nobody takes holds up nothing but events.
 func (s *scheduler) loop(ctx context.Context, requests <-chan *pluginv1.CheckerRequest, events chan<- *pluginv1.CheckerEvent) {
 	defer s.end()
-	s.batch.beat = time.Now()
+	s.began = time.Now()
+	s.batch.beat = s.began
 	timer := time.NewTimer(0)
 	defer timer.Stop()
+	var armed time.Time // what the timer waits for
 	for {
 		now := time.Now()
 		s.startDue(ctx, now)
@@ -59,23 +69,31 @@ func (s *scheduler) loop(ctx context.Context, requests <-chan *pluginv1.CheckerR
 		if event == nil {
 			out = nil
 		}
-		timer.Reset(s.wake(now, out != nil))
+		if at := s.wake(now, out != nil); !at.Equal(armed) {
+			timer.Reset(at.Sub(now))
+			armed = at
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case r := <-requests:
 			s.apply(time.Now(), r)
 		case o := <-s.done:
-			s.finish(time.Now(), o)
+			now := time.Now()
+			s.finish(now, o)
+			for range len(s.done) { // nobody else takes from it
+				s.finish(now, <-s.done)
+			}
 		case out <- event:
 			s.batch.sent(time.Now(), event)
 		case <-timer.C:
+			armed = time.Time{}
 		}
 	}
 }
 
-// wake is how long there is nothing to do.
-func (s *scheduler) wake(now time.Time, sending bool) time.Duration {
+// wake is when there is something to do again.
+func (s *scheduler) wake(now time.Time, sending bool) time.Time {
 	at := now.Add(beatInterval)
 	if !sending {
 		at = s.batch.due()
@@ -83,12 +101,13 @@ func (s *scheduler) wake(now time.Time, sending bool) time.Duration {
 	if len(s.agenda) > 0 && s.agenda[0].at.Before(at) {
 		at = s.agenda[0].at
 	}
-	return max(at.Sub(now), 0)
+	return at
 }
 
 func (s *scheduler) heartbeat() *pluginv1.Heartbeat {
 	return &pluginv1.Heartbeat{
 		Targets: uint32(len(s.tasks)), Runs: s.runs, Lag: durationProto(s.lag), Stuck: s.stuck, Dropped: s.batch.dropped,
+		Late: slices.Clone(s.late.counts[:]), LateSum: durationProto(s.late.sum),
 	}
 }
 
@@ -161,8 +180,17 @@ func (s *scheduler) release(c *sharedConfig) {
 }
 
 func (s *scheduler) schedule(t *task, at time.Time) {
-	t.state, t.at, t.due = waiting, at, at
+	t.state, t.at, t.due = waiting, s.slot(at, t.interval), at
 	heap.Push(&s.agenda, t)
+}
+
+// slot is the end of the slot that an instant falls into.
+func (s *scheduler) slot(at time.Time, interval time.Duration) time.Time {
+	width := min(interval/slotPart, maxSlot)
+	if over := at.Sub(s.began) % width; over > 0 {
+		return at.Add(width - over)
+	}
+	return at
 }
 
 // startDue starts what is due and marks what is stuck.
@@ -197,15 +225,31 @@ func (s *scheduler) start(ctx context.Context, now time.Time, t *task) {
 	if t.config != nil {
 		t.config.uses++
 	}
-	log := s.log.With("component", t.component)
-	go func() {
+	j := job{ctx: ctx, task: t}
+	select {
+	case s.jobs <- j:
+	default:
+		go s.work(j)
+	}
+}
+
+// work makes one run after the other: a goroutine that is used again has its stack already.
+func (s *scheduler) work(j job) {
+	for {
 		began := time.Now()
-		r := t.run(ctx, log)
+		r := j.task.run(j.ctx, s.log)
 		select {
-		case s.done <- outcome{t, r, began, time.Since(began)}:
+		case s.done <- outcome{j.task, r, began, time.Since(began)}:
 		case <-s.ended:
+			return
 		}
-	}()
+		j = job{}
+		select {
+		case j = <-s.jobs:
+		case <-s.ended:
+			return
+		}
+	}
 }
 
 // markStuck reports a run that ignored its deadline. Its target has no other run until this one returns.
@@ -218,7 +262,7 @@ func (s *scheduler) markStuck(now time.Time, t *task) {
 	}
 	t.state = stuck
 	s.stuck++
-	s.report(t, Failf("stuck: the check did not return by its deadline of %v", t.timeout), now, t.timeout+stuckGrace)
+	s.report(now, t, Failf("stuck: the check did not return by its deadline of %v", t.timeout), now, t.timeout+stuckGrace)
 }
 
 // finish takes a run that returned.
@@ -226,13 +270,14 @@ func (s *scheduler) finish(now time.Time, o outcome) {
 	t := o.task
 	t.cancel()
 	t.cancel = nil
+	s.late.add(o.began.Sub(t.due))
 	if t.state == stuck {
 		s.stuck--
 	} else {
 		s.running--
 		heap.Remove(&s.agenda, t.index)
 		if !t.gone {
-			s.report(t, o.result, o.began, o.took)
+			s.report(now, t, o.result, o.began, o.took)
 		}
 	}
 	s.release(t.config)
@@ -241,10 +286,10 @@ func (s *scheduler) finish(now time.Time, o outcome) {
 	}
 }
 
-func (s *scheduler) report(t *task, r Result, began time.Time, took time.Duration) {
+func (s *scheduler) report(now time.Time, t *task, r Result, began time.Time, took time.Duration) {
 	p := r.proto(t.id)
 	p.At, p.Took = timestampProto(began.Add(took)), durationProto(took)
-	s.batch.add(time.Now(), p, p.GetStatus() != t.last)
+	s.batch.add(now, p, p.GetStatus() != t.last)
 	t.last = p.GetStatus()
 }
 

@@ -93,16 +93,18 @@ func (t Target) dialURL(ctx context.Context, network, addr string) (net.Conn, er
 
 func (t Target) dialerOf(network string) *net.Dialer {
 	d := &net.Dialer{KeepAlive: -1, FallbackDelay: 300 * time.Millisecond}
+	if t.mark != 0 || t.device != "" || !strings.HasPrefix(network, "tcp") {
+		d.Control = t.Control // costs what a plain connection need not pay
+	}
 	source := netip.AddrPortFrom(t.source, 0)
 	switch {
 	case !t.source.IsValid():
 	case strings.HasPrefix(network, "udp"):
 		d.LocalAddr = net.UDPAddrFromAddrPort(source)
+	case strings.HasPrefix(network, "ip"):
+		d.LocalAddr = &net.IPAddr{IP: t.source.AsSlice(), Zone: t.source.Zone()}
 	default:
 		d.LocalAddr = net.TCPAddrFromAddrPort(source)
-	}
-	if t.mark != 0 || t.device != "" {
-		d.Control = socketOptions(t.mark, t.device)
 	}
 	return d
 }

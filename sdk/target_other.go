@@ -2,14 +2,18 @@
 
 package sdk
 
-import (
-	"errors"
-	"syscall"
-)
+import "errors"
 
-// socketOptions refuses: marks and devices are Linux's.
-func socketOptions(uint32, string) func(network, address string, c syscall.RawConn) error {
-	return func(string, string, syscall.RawConn) error {
-		return errors.New("a mark or a device needs Linux")
+// setOptions refuses: marks and devices are Linux's.
+func setOptions(_ int, mark uint32, device string) error {
+	if mark == 0 && device == "" {
+		return nil
 	}
+	return errors.New("a mark or a device needs Linux")
 }
+
+// hearErrors leaves it at what the system tells by itself.
+func hearErrors(int, string) error { return nil }
+
+// choosePortLate leaves it to the system.
+func choosePortLate(int, string) {}

@@ -41,6 +41,12 @@ type task struct {
 	cancel context.CancelFunc
 }
 
+// job is a run to be made.
+type job struct {
+	ctx  context.Context
+	task *task
+}
+
 // outcome is a run that returned.
 type outcome struct {
 	task   *task
@@ -57,18 +63,34 @@ type sharedConfig struct {
 	uses int
 }
 
-// run makes one run and turns a panic into an error. It is called in a goroutine of its own.
+// run makes one run and turns a panic into an error. It is called outside of the goroutine that owns the task.
 func (t *task) run(ctx context.Context, log *slog.Logger) (r Result) {
+	ctx = runContext{ctx, log, t}
 	defer func() {
 		if p := recover(); p != nil {
-			log.Error("the check panicked", "target", t.target.Name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			log.With("component", t.component).Error("the check panicked", "target", t.target.Name, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 			r = Errorf("panic: %v", p)
 		}
 	}()
 	if t.fault != nil {
 		return Errorf("%v", t.fault)
 	}
-	return t.config.call(withLogger(ctx, log), t.target)
+	return t.config.call(ctx, t.target)
+}
+
+// runContext is the context of a run. Most runs log nothing: their logger is made when it is asked for.
+type runContext struct {
+	context.Context
+	log  *slog.Logger
+	task *task
+}
+
+// Value knows the logger besides what the parent knows.
+func (c runContext) Value(key any) any {
+	if key == (loggerKey{}) {
+		return c.log.With("component", c.task.component, "target", c.task.target.Name)
+	}
+	return c.Context.Value(key)
 }
 
 // next is when the run after the one that was due at t.due begins. Runs keep their beat: one that took longer than the

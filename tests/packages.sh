@@ -28,6 +28,11 @@ apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends -o Dpk
 for p in $missing; do
 	case $p in
 	nginx*) systemctl disable nginx.service ;;
-	keepalived | ipvsadm) systemctl disable "$p.service" ;;
+	keepalived | ipvsadm | openipmi) systemctl disable "$p.service" ;;
+	mariadb-server) systemctl disable mariadb.service ;;
+	postgresql | redis-server) systemctl disable "$p.service" ;;
+	unbound | opensmtpd) systemctl disable "$p.service" ;;
+	rsyslog | prometheus-alertmanager) systemctl disable "$p.service" ;;
+	openssh-server) systemctl disable ssh.service ssh.socket ;;
 	esac >/dev/null 2>&1 || true # no systemd, or no such service: nothing to disable
 done

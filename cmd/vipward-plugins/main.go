@@ -8,10 +8,31 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/vipward/vipward/plugins/alertmanager"
+	"github.com/vipward/vipward/plugins/dns"
 	"github.com/vipward/vipward/plugins/exec"
 	"github.com/vipward/vipward/plugins/execd"
+	"github.com/vipward/vipward/plugins/fenceagent"
+	"github.com/vipward/vipward/plugins/fencewebhook"
+	"github.com/vipward/vipward/plugins/fifo"
+	"github.com/vipward/vipward/plugins/file"
+	"github.com/vipward/vipward/plugins/grpc"
 	"github.com/vipward/vipward/plugins/http"
+	"github.com/vipward/vipward/plugins/ipmi"
+	"github.com/vipward/vipward/plugins/mail"
+	"github.com/vipward/vipward/plugins/mysql"
+	"github.com/vipward/vipward/plugins/nginx"
+	"github.com/vipward/vipward/plugins/ping"
+	"github.com/vipward/vipward/plugins/postgres"
+	"github.com/vipward/vipward/plugins/process"
+	"github.com/vipward/vipward/plugins/redfish"
+	"github.com/vipward/vipward/plugins/redis"
+	"github.com/vipward/vipward/plugins/smtp"
+	"github.com/vipward/vipward/plugins/ssh"
+	"github.com/vipward/vipward/plugins/syslog"
 	"github.com/vipward/vipward/plugins/tcp"
+	"github.com/vipward/vipward/plugins/udp"
+	"github.com/vipward/vipward/plugins/webhook"
 	"github.com/vipward/vipward/sdk"
 )
 
@@ -21,10 +42,30 @@ var version = "devel"
 // bundled are the plugins, one a line, each with its components.
 func bundled() map[string][]func() sdk.Component {
 	return map[string][]func() sdk.Component{
-		"exec":  {exec.Checker, exec.Notifier},
-		"execd": {execd.Component},
-		"http":  {http.Component},
-		"tcp":   {tcp.Component},
+		"alertmanager": {alertmanager.Component},
+		"dns":          {dns.Component},
+		"exec":         {exec.Checker, exec.Notifier, exec.Fencer},
+		"execd":        {execd.Component},
+		"fence-agent":  {fenceagent.Fencer},
+		"fifo":         {fifo.Component},
+		"file":         {file.Component},
+		"grpc":         {grpc.Component},
+		"http":         {http.Component},
+		"ipmi":         {ipmi.Fencer},
+		"mail":         {mail.Component},
+		"mysql":        {mysql.Component},
+		"nginx":        {nginx.Component},
+		"ping":         {ping.Component},
+		"postgres":     {postgres.Component},
+		"process":      {process.Component},
+		"redfish":      {redfish.Fencer},
+		"redis":        {redis.Component},
+		"smtp":         {smtp.Component},
+		"udp":          {udp.Component},
+		"webhook":      {fencewebhook.Fencer, webhook.Component},
+		"ssh":          {ssh.Fencer},
+		"syslog":       {syslog.Component},
+		"tcp":          {tcp.Component},
 	}
 }
 

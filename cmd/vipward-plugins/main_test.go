@@ -42,9 +42,15 @@ func TestTheNameChoosesThePlugin(t *testing.T) {
 		{"vipward-plugins", []string{"tcp"}, `checker "tcp": connects by TCP`, 0},
 		{"vipward-plugin-exec", nil, `notifier "exec": runs a command for every event`, 0},
 		{"vipward-plugin-exec", nil, `checker "exec": runs a monitoring plugin`, 0},
+		{"vipward-plugin-exec", nil, `fencer "exec": runs commands that switch`, 0},
+		{"vipward-plugin-fence-agent", nil, `fencer "fence-agent": runs a fence agent`, 0},
+		{"vipward-plugin-ipmi", nil, `fencer "ipmi": switches the power`, 0},
+		{"vipward-plugin-redfish", nil, `fencer "redfish": switches the power`, 0},
+		{"vipward-plugin-ssh", nil, `fencer "ssh": asks the peer`, 0},
+		{"vipward-plugin-webhook", nil, `fencer "webhook": switches a node`, 0},
 		{"vipward-plugin-execd", nil, `checker "execd": asks a co-process`, 0},
 		{"vipward-plugin-tcp", nil, "version devel.", 0},
-		{"vipward-plugin-htp", nil, "no bundled plugin \"htp\"\nusage: vipward-plugins NAME, or by a link named vipward-plugin-NAME\nbundled: exec, execd, http, tcp\n", 2},
+		{"vipward-plugin-htp", nil, "no bundled plugin \"htp\"\nusage: vipward-plugins NAME, or by a link named vipward-plugin-NAME\nbundled: ", 2},
 		{"vipward-plugins", nil, "usage: vipward-plugins NAME", 2},
 	} {
 		cmd := command(t, tt.name, tt.args...)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -123,6 +124,10 @@ func (d small) Status() control.Status {
 		},
 	}}
 	s.Plugins = []control.Plugin{{Name: "http", Kind: "checker", State: "running", PID: 123, Version: "1.2.3"}}
+	s.Fencers = []control.Fencer{
+		{Name: "lb2-power", Kind: "ipmi", State: "ready", Checked: &since, Node: "lb2", Evidence: "the power at 10.9.0.3 reads on"},
+		{Name: "lb2-outlet", Kind: "webhook", State: "unknown"},
+	}
 	return s
 }
 
@@ -138,6 +143,23 @@ func (d small) Reload(_ context.Context, path string) (control.Reloaded, error) 
 }
 
 func (d small) ReloadPlugin(context.Context, string) error { return nil }
+
+func (d small) Fence(_ context.Context, r control.FenceRequest) (control.FenceAnswer, error) {
+	a := control.FenceAnswer{Fencer: r.Fencer, Node: cmp.Or(r.Node, "lb2"), Action: r.Action, Verdict: "failed", Ready: true}
+	switch {
+	case r.Fencer == "lb2-outlet":
+		a.Verdict, a.Evidence, a.Ready, a.DryRun = "unknown", "connection refused", false, "connection refused"
+	case r.Fencer != "lb2-power":
+		return a, control.Unknown("fencer", r.Fencer, []string{"lb2-outlet", "lb2-power"})
+	case r.Node == "lb9":
+		return a, control.Unknown("node", r.Node, []string{"lb1", "lb2", "lb3"})
+	case r.Node == "lb3":
+		a.Verdict, a.Evidence = "confirmed", "the power at 10.9.0.4 reads off"
+	default:
+		a.Evidence, a.DryRun = "the power at 10.9.0.3 reads on", "dry run: the power at 10.9.0.3 reads on, and would be switched off"
+	}
+	return a, nil
+}
 
 func (d small) Failover(_ context.Context, instance string) (string, time.Duration, error) {
 	switch instance {

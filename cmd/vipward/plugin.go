@@ -26,6 +26,7 @@ func newPluginCommand(g *globals) *cobra.Command {
 		newPluginListCommand(g),
 		newPluginInfoCommand(g),
 		newPluginDocsCommand(g),
+		newPluginLockCommand(g),
 		newPluginNewCommand(g),
 		newPluginReloadCommand(g),
 		newPluginRunCommand(g),

@@ -51,6 +51,8 @@ type pluginInfo struct {
 	SDK        string          `json:"sdk"`
 	Path       string          `json:"path"`
 	Components []componentInfo `json:"components"`
+	// Confinement is what it may do where the configuration says nothing about that, started by this user.
+	Confinement pluginhost.Confinement `json:"confinement"`
 }
 
 type componentInfo struct {
@@ -107,7 +109,9 @@ func askPlugin(ctx context.Context, nameOrPath string, given []string) (*pluginI
 	if err != nil {
 		return nil, err
 	}
-	return pluginInfoOf(decl.Path, d), nil
+	info := pluginInfoOf(decl.Path, d)
+	info.Confinement, err = pluginhost.ConfinementOf(decl, dirs)
+	return info, err
 }
 
 // declarationOf is the plugin as a configuration would declare it.
@@ -167,6 +171,7 @@ func showPlugin(w io.Writer, g *globals, p *pluginInfo) error {
 	head.add("version", p.Version)
 	head.add("sdk", p.SDK)
 	head.add("path", p.Path)
+	head.add("runs as", p.Confinement.String())
 	if err := head.write(w); err != nil {
 		return err
 	}

@@ -57,6 +57,7 @@ func commands(g *globals) []*cobra.Command {
 		newStatusCommand(g),
 		newEventsCommand(g),
 		newFailoverCommand(g),
+		newFenceCommand(g),
 		newDigestCommand(g),
 		newPluginCommand(g),
 		newVersionCommand(g),

@@ -66,7 +66,9 @@ func buildPlugins(t *testing.T) string {
 	if out, err := exec.Command("go", "build", "-o", all, "../vipward-plugins").CombinedOutput(); err != nil {
 		t.Fatalf("build the plugins: %v\n%s", err, out)
 	}
-	for _, name := range []string{"tcp", "http", "exec", "execd"} {
+	usage, _ := exec.Command(all).CombinedOutput() // its last line lists them
+	_, names, _ := strings.Cut(string(usage), "bundled: ")
+	for _, name := range strings.Split(strings.TrimSpace(names), ", ") {
 		if err := os.Link(all, filepath.Join(dir, "vipward-plugin-"+name)); err != nil {
 			t.Fatal(err)
 		}

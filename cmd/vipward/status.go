@@ -85,6 +85,7 @@ func showStatus(w io.Writer, g *globals, s control.Status, raw []byte) error {
 	v := view{w: w, color: g.color(w), now: time.Now()}
 	v.printf("%s  vipward %s, configuration %.12s, up %s%s\n", s.Node, s.Version, s.ConfigHash, v.ago(s.Started), unready(s))
 	v.instances(s.Instances)
+	v.groups(s.Groups)
 	v.services(s.Services)
 	v.plugins(s.Plugins)
 	return v.err
@@ -144,6 +145,18 @@ func (v *view) instances(list []control.Instance) {
 	v.section(t)
 }
 
+func (v *view) groups(list []control.Group) {
+	if len(list) == 0 {
+		return
+	}
+	t := &table{}
+	t.add("SYNC GROUP", "STATE", "FOR", "INSTANCES", "WHY")
+	for _, g := range list {
+		t.add(g.Name, state(g.State), v.ago(g.Since), strings.Join(g.Instances, ", "), g.Reason)
+	}
+	v.section(t)
+}
+
 func (v *view) services(list []control.Service) {
 	if len(list) == 0 {
 		return
@@ -155,7 +168,14 @@ func (v *view) services(list []control.Service) {
 		if s.Up {
 			up = "up"
 		}
-		what := fmt.Sprintf("%s/%s %s %s", s.Address, s.Protocol, s.Scheduler, s.Forward)
+		where := fmt.Sprintf("%s/%s", s.Address, s.Protocol)
+		switch {
+		case s.Fwmark != 0:
+			where = fmt.Sprintf("fwmark %d", s.Fwmark)
+		case len(s.Addresses) > 1:
+			where += fmt.Sprintf(" and %d more", len(s.Addresses)-1)
+		}
+		what := fmt.Sprintf("%s %s %s", where, s.Scheduler, s.Forward)
 		t.add(s.Name, what, state(up), "", "", "", "", s.Error)
 		for _, r := range s.RealServers {
 			t.add("", "  "+r.Address.String(), state(r.State), v.ago(r.Since), of(r.EffectiveWeight, r.Weight),

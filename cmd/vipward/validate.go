@@ -44,6 +44,7 @@ func newValidateCommand(g *globals) *cobra.Command {
 type validation struct {
 	path, node  string
 	nodes       []string
+	forecasts   []config.Forecast
 	diagnostics config.Diagnostics
 }
 
@@ -64,12 +65,15 @@ func (v *validation) run(ctx context.Context, given []string, stderr io.Writer) 
 	defer host.Close()
 	opt := config.Options{Node: v.node, Plugins: host, Environ: os.LookupEnv}
 	if v.node != "" {
-		_, v.diagnostics = config.Load(ctx, v.path, opt)
-		v.nodes = []string{v.node}
+		cfg, diags := config.Load(ctx, v.path, opt)
+		v.nodes, v.diagnostics = []string{v.node}, diags
+		if cfg != nil {
+			v.forecasts = cfg.Forecasts
+		}
 		return nil
 	}
 	opt.Node, _ = os.Hostname() // counts only where the configuration declares no nodes
-	v.nodes, v.diagnostics = config.Validate(ctx, v.path, opt)
+	v.nodes, v.forecasts, v.diagnostics = config.Validate(ctx, v.path, opt)
 	return nil
 }
 
@@ -85,6 +89,14 @@ func (v *validation) print(c *cobra.Command, g *globals) error {
 	stderr := c.ErrOrStderr()
 	if err := v.diagnostics.WriteText(stderr, g.color(stderr)); err != nil {
 		return err
+	}
+	for _, f := range v.forecasts {
+		if !f.Moves {
+			continue // said as a warning
+		}
+		if _, err := fmt.Fprintln(c.OutOrStdout(), f.Text); err != nil {
+			return err
+		}
 	}
 	_, err := fmt.Fprintln(c.OutOrStdout(), v.summary())
 	return err
@@ -110,9 +122,13 @@ func (v *validation) printJSON(w io.Writer, valid bool) error {
 		Valid       bool               `json:"valid"`
 		Nodes       []string           `json:"nodes"`
 		Diagnostics config.Diagnostics `json:"diagnostics"`
-	}{valid, v.nodes, v.diagnostics}
+		Forecasts   []config.Forecast  `json:"forecasts"`
+	}{valid, v.nodes, v.diagnostics, v.forecasts}
 	if out.Nodes == nil {
 		out.Nodes = []string{}
+	}
+	if out.Forecasts == nil {
+		out.Forecasts = []config.Forecast{}
 	}
 	if out.Diagnostics == nil {
 		out.Diagnostics = config.Diagnostics{}

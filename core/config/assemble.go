@@ -13,8 +13,17 @@ func (l *loading) assemble() {
 	for _, i := range l.instances {
 		n.Instances = append(n.Instances, i.Instance)
 	}
+	for _, g := range l.groups {
+		n.Groups = append(n.Groups, g.Group)
+	}
 	for _, s := range l.services {
 		n.Services = append(n.Services, s.Service)
+	}
+	l.probeThrough()
+	for name := range l.pluginUsed {
+		if p := l.declaration(name); p.Lock != nil { // locked, it is as good as declared
+			l.cfg.Plugins[name] = p
+		}
 	}
 }
 

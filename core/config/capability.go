@@ -1,7 +1,9 @@
 package config
 
 import (
+	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -19,22 +21,55 @@ func CapabilityNumber(name string) (number int, ok bool) {
 	return n, n >= 0
 }
 
-// capabilities takes what a plugin may do besides what its user may.
-func (b *block) capabilities(p Plugin) []string {
+// CapabilityName is the name of a capability as [CapabilityNumber] takes it; one without a name here is told by its number.
+func CapabilityName(number int) string {
+	if names := capabilityNames(); number >= 0 && number < len(names) {
+		return names[number]
+	}
+	return strconv.Itoa(number)
+}
+
+// AllCapabilities is the word for every capability that the daemon itself has.
+const AllCapabilities = "all"
+
+// capabilities takes what a plugin may do besides what its user may; nil where nothing is said about it.
+func (b *block) capabilities() []string {
+	if !b.given("capabilities") {
+		return nil
+	}
 	names, places := b.names("capabilities")
-	var out []string
+	out := []string{}
 	for i, given := range names {
 		name := strings.TrimPrefix(strings.ToLower(given), "cap_")
-		if _, ok := CapabilityNumber(name); !ok {
+		_, known := CapabilityNumber(name)
+		switch {
+		case name == AllCapabilities && len(names) > 1:
+			b.fault(places[i], "capabilities has %q and others", given).because("%q is all that the daemon has. Write it alone.", AllCapabilities)
+		case !known && name != AllCapabilities:
 			b.fault(places[i], "there is no capability %q", given).because(
-				"See capabilities(7); for sockets of ICMP it is \"net_raw\".%s", suggest(name, capabilityNames()))
+				"See capabilities(7); for sockets of ICMP it is \"net_raw\", and %q is all that the daemon has.%s",
+				AllCapabilities, suggest(name, capabilityNames()))
+		default:
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// writable takes where a plugin may write; nil where nothing is said about it.
+func (b *block) writable() []string {
+	if !b.given("writable") {
+		return nil
+	}
+	names, places := b.names("writable")
+	out := []string{}
+	for i, path := range names {
+		if !filepath.IsAbs(path) {
+			b.fault(places[i], "writable has %q, which is no absolute path", path).because(
+				`Write the whole path of a directory or file, like "/var/lib/mine"; "/" lets the plugin write wherever its user may.`)
 			continue
 		}
-		out = append(out, name)
-	}
-	if len(out) > 0 && p.User == "" {
-		b.fault(b.where("capabilities"), "capabilities of plugin %q without a user", p.Name).because(
-			"Without user it runs as the daemon itself does, with all that the daemon may. Name a user for it to run as.")
+		out = append(out, filepath.Clean(path))
 	}
 	return out
 }

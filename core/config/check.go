@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"encoding/json"
+	"net/netip"
 	"time"
 
 	"github.com/hashicorp/hcl/v2"
@@ -80,9 +81,10 @@ func (l *loading) readCheckers(kids map[string][]kid) {
 		t := c.timing(l.defaults.check.or(checkerTiming()))
 		id := "checker/" + name
 		x := &checker{at: c.label, node: node.Checker{
-			Name: name, Check: id, Health: t.health(c.initial(health.Unknown)),
+			Name: name, Check: id, Plugin: c.name, Health: t.health(c.initial(health.Unknown)),
 		}}
 		x.check = Check{ID: id, Kind: c.name, Name: "checker " + name, Interval: t.interval, Timeout: t.timeout}
+		x.check.connect(c.connection(), netip.AddrPort{}, c.block)
 		x.check.Config, _ = c.decode()
 		if _, ok := l.checkers[name]; ok {
 			continue // reported as declared twice
@@ -99,6 +101,11 @@ type serverCheck struct {
 	config json.RawMessage
 	timing timing
 	health health.Config
+	how    connection
+	block  *block // for what turns out when it is tied
+	// weighted tells that it only adds weight while it is up.
+	weighted bool
+	weight   int
 }
 
 // serverChecks reads the blocks `check` within a virtual server or a real server.
@@ -110,7 +117,9 @@ func (b *block) serverChecks() []serverCheck {
 		}
 		c := b.openComponent(kid{k, b.src}, pluginv1.Kind_CHECKER, checkSpec(), b.perNode)
 		t := c.timing(b.defaults.check.or(serverTiming()))
-		x := serverCheck{kind: c.name, timing: t, health: t.health(c.initial(health.Down))}
+		x := serverCheck{kind: c.name, timing: t, health: t.health(c.initial(health.Down)), how: c.connection(), block: c.block}
+		_, x.weighted = c.take("weight")
+		x.weight = c.integer("weight", 0, -65535, 65535, "The weight that is added while the check passes is -65535 to 65535.")
 		x.config, _ = c.decode()
 		out = append(out, x)
 	}

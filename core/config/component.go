@@ -40,6 +40,9 @@ func (l *loading) openComponent(k kid, kind pluginv1.Kind, core spec, perNode bo
 		return c
 	}
 	c.schema = schema
+	if kind == pluginv1.Kind_CHECKER {
+		core = core.with(connectionSpec(schema))
+	}
 	c.block = l.open(k, core.with(schemaSpec(schema)), perNode)
 	return c
 }
@@ -49,7 +52,7 @@ func (l *loading) declaration(name string) Plugin {
 	if p, ok := l.cfg.Plugins[name]; ok {
 		return p
 	}
-	return Plugin{Name: name}
+	return Plugin{Name: name, Lock: l.lock.of(name)}
 }
 
 // clash is the first name that both the core and the plugin take.

@@ -1,26 +1,26 @@
 package config
 
 import (
-	"fmt"
 	"net/netip"
 
 	"github.com/hashicorp/hcl/v2"
-
-	"github.com/vipward/vipward/core/desired"
-	"github.com/vipward/vipward/core/node"
 )
 
 // crossCheck looks for what is wrong between blocks that are right by themselves.
 func (l *loading) crossCheck() {
 	l.checkRouters()
+	l.checkVMACs()
+	l.checkRoutes()
 	vips := l.checkAddresses()
 	l.checkServices(vips)
+	l.checkRefused()
 	for _, i := range l.instances {
 		l.checkPriorities(i)
-		for k, t := range i.Tracks {
-			l.checkWeight(i, t, i.trackAt[k])
-		}
 	}
+	for _, g := range l.groups {
+		l.checkGroup(g)
+	}
+	l.foretell()
 	l.checkUse()
 }
 
@@ -28,7 +28,7 @@ func (l *loading) crossCheck() {
 func (l *loading) checkUse() {
 	for _, name := range sorted(l.pluginAt) {
 		if !l.pluginUsed[name] {
-			l.warn(l.pluginAt[name], "plugin %q is not used", name).because("No checker, check or notifier has this kind.")
+			l.warn(l.pluginAt[name], "plugin %q is not used", name).because("No checker, check, notifier or fencer has this kind.")
 		}
 	}
 	for _, name := range sorted(l.checkers) {
@@ -43,10 +43,11 @@ func (l *loading) checkRouters() {
 	type router struct {
 		iface string
 		vrid  uint8
+		six   bool
 	}
 	seen := map[router]*instance{}
 	for _, i := range l.instances {
-		r := router{i.Interface, i.VRRP.VRID}
+		r := router{i.Interface, i.VRRP.VRID, i.VRRP.IPv6()}
 		if r.iface == "" || r.vrid == 0 {
 			continue
 		}
@@ -61,17 +62,25 @@ func (l *loading) checkRouters() {
 
 // checkAddresses reports a VIP that stands in two places, and returns all VIPs.
 func (l *loading) checkAddresses() map[netip.Addr]bool {
-	seen := map[netip.Addr]hcl.Range{}
+	type site struct {
+		addr netip.Addr
+		link string // of a link-local address, which every link can have
+	}
+	seen := map[site]hcl.Range{}
 	vips := map[netip.Addr]bool{}
 	for _, i := range l.instances {
 		for k, a := range i.Addresses {
 			ip := a.Prefix.Addr()
-			if first, ok := seen[ip]; ok {
+			at := site{addr: ip}
+			if ip.IsLinkLocalUnicast() {
+				at.link = a.Interface
+			}
+			if first, ok := seen[at]; ok {
 				l.fault(i.addressAt[k], "virtual_address %v is declared twice", ip).because(
 					"It is declared at %s already. A VIP belongs to one vrrp_instance.", place(first))
 				continue
 			}
-			seen[ip], vips[ip] = i.addressAt[k], true
+			seen[at], vips[ip] = i.addressAt[k], true
 			l.checkOwner(i, ip, i.addressAt[k])
 		}
 	}
@@ -88,22 +97,16 @@ func (l *loading) checkOwner(i *instance, ip netip.Addr, at hcl.Range) {
 	}
 }
 
-// checkServices reports services that exclude one another, and those that no packet can reach.
-func (l *loading) checkServices(vips map[netip.Addr]bool) {
-	seen := map[desired.ServiceKey]*service{}
-	for _, s := range l.services {
-		key := s.Service.Service.ServiceKey
-		if !key.Address.IsValid() {
-			continue
-		}
-		if first, ok := seen[key]; ok {
-			l.fault(s.at, "%v over %s is declared twice", key.Address, key.Protocol).because(
-				"virtual_server %q at %s has it already. Join the real servers of both in one block.", first.Name, place(first.at))
-		}
-		seen[key] = s
-		if len(l.instances) > 0 && !vips[key.Address.Addr()] {
-			l.warn(s.at, "no vrrp_instance holds %v", key.Address.Addr()).because(
-				"Packets for virtual_server %q come only where the address is. Add virtual_address \"%v/32\" {} to an instance.", s.Name, key.Address.Addr())
+// checkRefused reports a service on a VIP that takes no packets.
+func (l *loading) checkRefused() {
+	for _, i := range l.instances {
+		for _, a := range i.Addresses {
+			for _, s := range l.services {
+				if i.Refuse && s.isOn(a.Prefix.Addr()) {
+					l.fault(i.block.where("accept"), "accept = false, and virtual_server %q is on %v", s.Name, a.Prefix.Addr()).because(
+						"Packets to the VIPs of such an instance are dropped before IPVS sees them. Remove accept = false.")
+				}
+			}
 		}
 	}
 }
@@ -121,56 +124,4 @@ func (l *loading) checkPriorities(i *instance) {
 				"Then the higher IP address decides when both start, and a weight does more than it seems to. Write, for example, priority = { %s = 150, %s = 100 }.", a, b)
 		}
 	}
-}
-
-// full is the priority of a node while all that it tracks is up.
-func (i *instance) full(name string) int {
-	p := i.priorities[name]
-	if p == 255 {
-		return p
-	}
-	for _, t := range i.Tracks {
-		if t.Weighted && (t.Weight > 0) != t.Reverse {
-			p += max(t.Weight, -t.Weight)
-		}
-	}
-	return min(p, 254)
-}
-
-// checkWeight reports a track that would not move the VIPs when what it looks at fails on the node that is master.
-func (l *loading) checkWeight(i *instance, t node.Track, at hcl.Range) {
-	best, second := i.ranking()
-	if !t.Weighted || second == "" {
-		return
-	}
-	what := fmt.Sprintf("%s %q", t.Kind, t.Name)
-	loss := max(t.Weight, -t.Weight)
-	switch p, q := i.full(best), i.full(second); {
-	case p == 255:
-		l.warn(at, "%s going down does not move the VIPs", what).because(
-			"The owner of the addresses, priority 255 on %s, is not lowered by weights. Leave weight out: then it goes to FAULT.", best)
-	case !i.VRRP.Preempt:
-		l.warn(at, "%s going down does not move the VIPs", what).because(
-			"With preempt = false the other node leaves a living master alone, whatever its priority. Leave weight out: then it goes to FAULT and hands over.")
-	case p-loss >= q:
-		l.warn(at, "%s going down does not move the VIPs", what).because(
-			"%s falls from %d to %d (%d - %d), which is not below the %d of %s. Use a weight of more than %d, or leave it out: then it goes to FAULT.",
-			best, p, max(p-loss, 1), p, loss, q, second, p-q)
-	}
-}
-
-// ranking is the node that is master while all is well, and the next; empty where it is not known.
-func (i *instance) ranking() (best, second string) {
-	for _, n := range i.block.nodeNames() {
-		if _, ok := i.priorities[n]; !ok {
-			return "", ""
-		}
-		switch p := i.full(n); {
-		case best == "" || p > i.full(best):
-			best, second = n, best
-		case second == "" || p > i.full(second):
-			second = n
-		}
-	}
-	return best, second
 }

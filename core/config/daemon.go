@@ -107,7 +107,7 @@ func (l *loading) readLog(b *block) {
 
 // readPlugin reads how one plugin is found and confined.
 func (l *loading) readPlugin(k kid) {
-	b := l.open(k, spec{attrs: []string{"path", "sha256", "user", "capabilities", "env", "args"}}, false)
+	b := l.open(k, spec{attrs: []string{"path", "sha256", "user", "capabilities", "writable", "env", "args"}}, false)
 	p := Plugin{Name: k.Labels[0], Path: b.text("path", ""), SHA256: strings.ToLower(b.text("sha256", "")), User: b.text("user", ""), Env: b.environment()}
 	if p.Path != "" && !filepath.IsAbs(p.Path) {
 		p.Path = filepath.Join(k.src.dir(), p.Path)
@@ -115,8 +115,9 @@ func (l *loading) readPlugin(k kid) {
 	if p.SHA256 != "" && !isHex(p.SHA256, 64) {
 		b.fault(b.where("sha256"), "sha256 of plugin %q is no digest", p.Name).because(
 			"It has 64 hexadecimal digits; sha256sum prints it. This has %d characters.", len(p.SHA256))
+		p.SHA256 = ""
 	}
-	p.Capabilities = b.capabilities(p)
+	p.Capabilities, p.Writable, p.Lock = b.capabilities(), b.writable(), l.lock.of(p.Name)
 	for _, v := range b.elements("args") {
 		s, err := convert.Convert(v.Value, cty.String)
 		if err != nil || s.IsNull() {
@@ -160,9 +161,10 @@ func (l *loading) readNotifiers(kids map[string][]kid) {
 		c := l.openComponent(k, pluginv1.Kind_NOTIFIER, spec{attrs: []string{"events", "retry"}}, false)
 		n := Notifier{
 			Kind: c.name, Name: k.Labels[1], Kinds: c.eventKinds(),
-			Retry: c.integer("retry", 3, 0, 100, "The number of attempts after the first is 0 to 100."),
+			Retry: c.integer("retry", 100, 0, 100, "The number of attempts after the first is 0 to 100."),
 		}
 		n.Config, _ = c.decode()
+		n.Folds, n.Batch = batchOf(c.schema, n.Config)
 		l.cfg.Notifiers = append(l.cfg.Notifiers, n)
 	}
 }
@@ -170,11 +172,11 @@ func (l *loading) readNotifiers(kids map[string][]kid) {
 // eventKinds takes the kinds of events that a notifier hears of.
 func (b *block) eventKinds() []event.Kind {
 	if !b.given("events") {
-		return []event.Kind{event.Instance, event.RealServer}
+		return []event.Kind{event.Instance, event.Group, event.RealServer}
 	}
 	all := []string{
-		string(event.Daemon), string(event.Instance), string(event.Address), string(event.RealServer), string(event.Service),
-		string(event.Checker), string(event.Plugin), string(event.Notifier), string(event.Interface),
+		string(event.Daemon), string(event.Instance), string(event.Group), string(event.Address), string(event.Route), string(event.RealServer), string(event.Service),
+		string(event.Checker), string(event.Plugin), string(event.Notifier), string(event.Fencer), string(event.Interface),
 	}
 	names, places := b.names("events")
 	kinds := make([]event.Kind, 0, len(names))

@@ -41,7 +41,17 @@ func plugins() fakePlugins {
 		"exec": {
 			Attributes: []*pluginv1.Attribute{
 				{Name: "command", Type: "list(string)", Required: true, Doc: "The program and its arguments."},
+				{Name: "user", Type: "string"},
+				{Name: "format", Type: "string", OneOf: []string{"monitoring", "misc"}},
 			},
+		},
+		"file": {
+			Attributes: []*pluginv1.Attribute{
+				{Name: "path", Type: "string", Required: true}, {Name: "as", Type: "string", OneOf: []string{"state", "weight"}},
+			},
+		},
+		"process": {
+			Attributes: []*pluginv1.Attribute{{Name: "name", Type: "string"}, {Name: "command", Type: "list(string)"}, {Name: "quorum", Type: "int"}},
 		},
 		"mail": {
 			Attributes: []*pluginv1.Attribute{
@@ -55,7 +65,13 @@ func plugins() fakePlugins {
 	}
 }
 
-func (p fakePlugins) Schema(_ context.Context, _ pluginv1.Kind, name string, decl Plugin) (*pluginv1.Schema, error) {
+func (p fakePlugins) Schema(_ context.Context, kind pluginv1.Kind, name string, decl Plugin) (*pluginv1.Schema, error) {
+	if kind == pluginv1.Kind_FENCER && name == "exec" {
+		command := func(name string) *pluginv1.Attribute {
+			return &pluginv1.Attribute{Name: name, Type: "list(string)", Required: true}
+		}
+		return &pluginv1.Schema{Attributes: []*pluginv1.Attribute{command("off"), command("status")}}, nil
+	}
 	s, ok := p[name]
 	switch {
 	case !ok:
@@ -75,6 +91,9 @@ func cmpOr(a, b string) string {
 
 // Validate finds a path without a slash, a bad second header, and hangs up on the path "/crash".
 func (p fakePlugins) Validate(_ context.Context, _ pluginv1.Kind, name string, _ Plugin, config json.RawMessage) ([]*pluginv1.Diagnostic, error) {
+	if name != "http" {
+		return nil, nil
+	}
 	var c struct {
 		Path   string
 		Status []int
@@ -84,7 +103,6 @@ func (p fakePlugins) Validate(_ context.Context, _ pluginv1.Kind, name string, _
 		return nil, err
 	}
 	switch {
-	case name != "http":
 	case c.Path == "/crash":
 		return nil, fmt.Errorf("the plugin has died")
 	case c.Path != "" && !strings.HasPrefix(c.Path, "/"):

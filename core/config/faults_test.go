@@ -32,7 +32,7 @@ func TestFaults(t *testing.T) {
 		{"a required attribute is missing", `notifier "exec" "x" {}`, 1, "has no command"},
 		{"an unknown attribute lists the known ones", around("zzzzzz = 1"), 6, "Its attributes are interval, timeout"},
 		{"a number below its least, in a list", around("status = [\n200,\n99]"), 8, "It is at least 100; this is 99"},
-		{"a duration above its most", around(`grace = "9s"`), 6, "It is at most 5; this is 9s"},
+		{"a duration above its most", around(`grace = "9s"`), 6, "It is at most 5s; this is 9s"},
 		{"a duration without a unit", around(`grace = 3`), 6, `write "3s" for seconds`},
 		{"a text that does not fit its pattern", around(`digest = "XYZ"`), 6, "digest does not have the right form"},
 		{"a text that is none of a few", around("digest = \"" + strings.Repeat("a", 32) + "\"\nalgorithm = \"md55\""), 7, `Did you mean "md5"?`},
@@ -58,7 +58,8 @@ func TestFaults(t *testing.T) {
 		// The daemon.
 		{"a digest that is none", "plugin \"exec\" {\n sha256 = \"abc\"\n}\nnotifier \"exec\" \"x\" { command = [] }", 2, "It has 64 hexadecimal digits"},
 		{"a capability that there is not", "plugin \"exec\" {\n user = \"u\"\n capabilities = [\"net_rwa\"]\n}\nnotifier \"exec\" \"x\" { command = [] }", 3, `Did you mean "net_raw"?`},
-		{"capabilities without a user", "plugin \"exec\" {\n capabilities = [\"CAP_NET_RAW\"]\n}\nnotifier \"exec\" \"x\" { command = [] }", 2, `capabilities of plugin "exec" without a user`},
+		{"all capabilities and one more", "plugin \"exec\" {\n capabilities = [\"all\", \"CAP_NET_RAW\"]\n}\nnotifier \"exec\" \"x\" { command = [] }", 2, `capabilities has "all" and others`},
+		{"a place to write without a slash", "plugin \"exec\" {\n writable = [\"/tmp\", \"var/x\"]\n}\nnotifier \"exec\" \"x\" { command = [] }", 2, `writable has "var/x", which is no absolute path`},
 		{"a plugin block that nothing uses", `plugin "exec" {}`, 1, `plugin "exec" is not used`},
 		{"no address to listen on", `listen { address = "9112" }`, 1, `Write an address and a port`},
 		{"a name to listen on", `listen { address = "lb.example.com:80" }`, 1, `is no address to listen on`},
@@ -80,6 +81,26 @@ func TestFaults(t *testing.T) {
 		{"a password that is empty", instanceWith("web", vip+"\nversion = 2\nauthentication {\n type = \"pass\"\n password = \"\"\n}"), 8, "password is empty"},
 		{"a scope", instanceWith("web", `virtual_address "10.0.0.100/32" { scope = "site" }`), 4, `scope cannot be "site"`},
 		{"a lease that is none", instanceWith("web", vip+"\nlease = \"on\""), 5, `lease cannot be "on"`},
+		{"a virtual MAC of the owner", instanceWith("web", vip+"\npriority = 255\nuse_vmac = true"), 6, "use_vmac with priority 255"},
+		{"an interface for no virtual MAC", instanceWith("web", vip+"\nvmac_interface = \"v0\""), 5, "vmac_interface without use_vmac = true"},
+		{"an interface of the virtual MAC that has adverts", instanceWith("web", vip+"\nuse_vmac = true\nvmac_interface = \"eth0\""), 6, `eth0 of vrrp_instance "web" is that of another vrrp_instance`},
+		{"two virtual MACs on one interface", instanceWith("a", vip+"\nuse_vmac = true") + strings.Replace(instanceWith("b", `virtual_address "10.0.0.101/32" {}`+"\nuse_vmac = true"), "eth0", "eth1", 1), 11, `vrrp.51 of vrrp_instance "b"`},
+		{"a label of the parent", instanceWith("web", `virtual_address "10.0.0.100/32" { label = "eth0:x" }`+"\nuse_vmac = true"), 4, `Write "vrrp.51:eth0:x"`},
+		{"a route to an address", instanceWith("web", vip+"\nvirtual_route \"10.1.0.1/16\" { via = \"10.0.0.254\" }"), 5, `"10.1.0.1/16" is no destination of a route`},
+		{"a route to the default of no family", instanceWith("web", vip+"\nvirtual_route \"default\" { via = \"10.0.0.254\" }"), 5, `"0.0.0.0/0" for all of IPv4`},
+		{"a route to nowhere", instanceWith("web", vip+"\nvirtual_route \"10.1.0.0/16\" {}"), 5, "has neither via nor interface"},
+		{"a blackhole with a way out", instanceWith("web", vip+"\nvirtual_route \"10.1.0.0/16\" {\ntype = \"blackhole\"\nvia = \"10.0.0.254\"\n}"), 6, "a route of type blackhole leads nowhere"},
+		{"a next hop of the other family", instanceWith("web", vip+"\nvirtual_route \"10.1.0.0/16\" { via = \"fe80::1\" }"), 5, "via fe80::1 is of the other family"},
+		{"a next hop on the link of nobody", instanceWith("web", vip+"\nvirtual_route \"10.1.0.0/16\" {\nvia = \"10.0.0.254\"\nonlink = true\n}"), 7, "onlink without via and interface"},
+		{"a scope of IPv6", instanceWith("web", vip+"\nvirtual_route \"2001:db8::/32\" {\nvia = \"fe80::1\"\nscope = \"link\"\n}"), 7, "an IPv6 route has no scope"},
+		{"a table without a number", instanceWith("web", vip+"\nvirtual_route \"10.1.0.0/16\" {\nvia = \"10.0.0.254\"\ntable = \"web\"\n}"), 7, `there is no table "web"`},
+		{"a rule without a priority", instanceWith("web", vip+"\nvirtual_rule { table = 100 }"), 5, "has no priority"},
+		{"a rule without a table", instanceWith("web", vip+"\nvirtual_rule { priority = 100 }"), 5, "has no table"},
+		{"a rule that forbids and looks up", instanceWith("web", vip+"\nvirtual_rule {\npriority = 100\ntype = \"prohibit\"\ntable = 100\n}"), 8, "a rule of type prohibit uses no table"},
+		{"a rule of two families", instanceWith("web", vip+"\nvirtual_rule {\npriority = 100\ntable = 100\nfrom = \"2001:db8::1\"\nfamily = \"ipv4\"\n}"), 8, "All of a rule is of one family"},
+		{"a mark beyond its mask", instanceWith("web", vip+"\nvirtual_rule {\npriority = 100\ntable = 100\nfwmark = \"0x100/0xff\"\n}"), 8, `fwmark cannot be "0x100/0xff"`},
+		{"a rule from a name", instanceWith("web", vip+"\nvirtual_rule {\npriority = 100\ntable = 100\nfrom = \"web\"\n}"), 8, "from is no network"},
+		{"the same route twice", instanceWith("web", vip+"\nvirtual_route \"10.1.0.0/16\" { via = \"10.0.0.254\" }\nvirtual_route \"10.1.0.0/16\" { via = \"10.0.0.253\" }"), 6, "a route to 10.1.0.0/16 with metric 0 is in table 254 already"},
 		// Services.
 		{"two services of one address", around("") + strings.Replace(around(""), `"web"`, `"two"`, 1), 10, "10.0.0.100:80 over tcp is declared twice"},
 		{"a service without servers", "virtual_server \"web\" {\n  address = \"10.0.0.100:80\"\n  forward = \"nat\"\n}", 1, "has no real_server"},
@@ -137,7 +158,7 @@ func TestLimitsHoldBeforeAnythingIsParsed(t *testing.T) {
 }
 
 func TestAWeightCountsAgainstWhatThePeerReaches(t *testing.T) {
-	const move = "does not move the VIPs"
+	const move = "the VIP does not move"
 	for _, c := range []struct {
 		name, priority, extra, tracks string
 		warns                         bool
@@ -165,7 +186,7 @@ func TestAWeightCountsAgainstWhatThePeerReaches(t *testing.T) {
 
 func TestValidateChecksEveryNodeAndSaysThingsOnce(t *testing.T) {
 	dir := write(t, "test.hcl", twoNodes+instanceWith("web", "virtual_address \"10.0.0.100\" {}\npriority = { lb1 = 1 }"))
-	nodes, diags := Validate(t.Context(), dir, Options{})
+	nodes, _, diags := Validate(t.Context(), dir, Options{})
 	if strings.Join(nodes, " ") != "lb1 lb2" {
 		t.Errorf("the nodes are %v", nodes)
 	}

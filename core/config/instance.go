@@ -19,8 +19,11 @@ type instance struct {
 	block *block
 	// priorities of all nodes, by name.
 	priorities map[string]int
-	// places of the VIPs and tracks, in their order.
-	addressAt, trackAt []hcl.Range
+	// places of the VIPs, of those among them that are advertised, and of the tracks, in their order.
+	addressAt, advertisedAt, trackAt, routeAt []hcl.Range
+	// relatives are the addresses that must be of one family.
+	relatives []relative
+	group     *group // nil for none
 }
 
 func (l *loading) readInstances(kids map[string][]kid) {
@@ -32,7 +35,9 @@ func (l *loading) readInstances(kids map[string][]kid) {
 		i.readAuthentication()
 		i.readUnicast()
 		i.readAddresses()
-		i.readTracks()
+		i.checkFamily()
+		i.readRoutes()
+		i.Tracks, i.trackAt = b.tracks()
 		i.Garp = l.defaults.garp
 		if g := b.single("garp", garpSpec()); g != nil {
 			i.Garp = g.garp(i.Garp)
@@ -60,9 +65,10 @@ func (i *instance) readProtocol() {
 	v.StartMaster = b.choice("initial_state", "BACKUP", "BACKUP", "MASTER") == "MASTER"
 	v.Preempt = b.flag("preempt", true)
 	v.PreemptDelay = b.duration("preempt_delay", 0, span{most: 1000 * time.Second, why: "It is 0s to 1000s (16m40s)."})
-	v.Source = b.ipv4(b.address("source_address"), b.where("source_address"), "source_address")
+	v.Source = i.related(b.address("source_address"), b.where("source_address"), "source_address")
 	v.Checksum = checksumRule(b.choice("checksum", "auto", "auto", "rfc9568", "pseudo"))
 	v.StrictAddresses = b.flag("strict_addresses", false)
+	i.Refuse = !b.flag("accept", true)
 	if v.PreemptDelay > 0 && !v.Preempt {
 		b.fault(b.where("preempt_delay"), "preempt_delay with preempt = false").because(
 			"A router that never preempts has nothing to delay. Remove one of the two.")
@@ -103,15 +109,6 @@ func (b *block) interfaceName(name, otherwise string) string {
 	return s
 }
 
-// ipv4 lets an address pass that VRRP over IPv4 can use.
-func (l *loading) ipv4(a netip.Addr, at hcl.Range, what string) netip.Addr {
-	if a.IsValid() && !a.Is4() {
-		l.notYet(at, "IPv6 in "+what, "VRRP over IPv6 comes with a later release. Write an IPv4 address.")
-		return netip.Addr{}
-	}
-	return a
-}
-
 // readPriority reads the priorities of all nodes, since the lease and several checks depend on the peers' as well.
 func (i *instance) readPriority() {
 	const why = "A priority is 1 to 254, and the higher one is master; 255 is for the owner of the addresses (RFC 9568 section 5.2.4)."
@@ -147,38 +144,6 @@ func (b *block) priorityOf(name string) (int, bool) {
 	return b.number(v, "priority", 1, 255, "")
 }
 
-// readAuthentication reads the password of version 2.
-func (i *instance) readAuthentication() {
-	b := i.block.single("authentication", authenticationSpec())
-	if b == nil {
-		return
-	}
-	b.required("type", `"pass"`)
-	switch kind := b.text("type", ""); {
-	case kind == "hmac":
-		b.notYet(b.where("type"), "authentication type hmac", b.spec.later["key"].until)
-		return
-	case kind == "PASS" || kind == "AH":
-		b.fault(b.where("type"), "authentication type cannot be %q", kind).because("Write type = \"pass\".")
-		return
-	case kind != "pass":
-		b.choice("type", "", "pass")
-		return
-	}
-	b.required("password", `"…" of at most 8 characters`)
-	i.VRRP.Password = b.text("password", "")
-	switch n := len(i.VRRP.Password); {
-	case i.VRRP.Version == 3:
-		b.fault(b.at, "authentication type pass needs version 2").because(
-			"VRRP version 3 has no passwords (RFC 9568 section 9). Remove the block, or write version = 2 on all nodes.")
-	case n > 8:
-		b.fault(b.where("password"), "password is too long").because(
-			"Its field has 8 bytes (RFC 2338 section 5.3.10); this has %d. keepalived cuts it off after 8: write those for a mixed pair.", n)
-	case n == 0 && b.given("password"):
-		b.fault(b.where("password"), "password is empty").because("Write 1 to 8 characters, the same on all nodes, or remove the block.")
-	}
-}
-
 // readUnicast reads the peers. A node's own address in the list is left out, so that one list serves all.
 func (i *instance) readUnicast() {
 	b := i.block.single("unicast", spec{attrs: []string{"peers", "source", "min_ttl"}})
@@ -186,7 +151,7 @@ func (i *instance) readUnicast() {
 		return
 	}
 	v := &i.VRRP
-	if s := b.ipv4(b.address("source"), b.where("source"), "source"); s.IsValid() {
+	if s := i.related(b.address("source"), b.where("source"), "source"); s.IsValid() {
 		if v.Source.IsValid() && v.Source != s {
 			b.fault(b.where("source"), "source and source_address differ").because("Both are the address that adverts are sent from. Keep one.")
 		}
@@ -194,7 +159,7 @@ func (i *instance) readUnicast() {
 	}
 	v.MinTTL = uint8(b.integer("min_ttl", 255, 1, 255, "The least TTL of an advert that is accepted is 1 to 255; 255 is a peer on the same network."))
 	for _, e := range b.elements("peers") {
-		a := b.ipv4(b.asAddress(e, "peers"), e.at, "peers")
+		a := i.related(b.asAddress(e, "peers"), e.at, "the peer")
 		if !a.IsValid() || a == v.Source || a == b.ownAddress() {
 			continue
 		}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/dynblock"
@@ -21,30 +22,43 @@ type Options struct {
 	Plugins Plugins
 	// Environ looks a variable of the environment up, like [os.LookupEnv]. Nil: the environment is empty.
 	Environ func(string) (string, bool)
+
+	lock *LockFile // beside the configuration; nil for none
+}
+
+// withLock reads the lock file of the configuration into the options, and adds what is wrong with it.
+func withLock(path string, opt *Options, diags hcl.Diagnostics) hcl.Diagnostics {
+	f, more := readLock(path)
+	opt.lock = f
+	return append(diags, more...)
 }
 
 // Load reads the file at path, or the files *.hcl of the directory there, as the node opt.Node sees them. It reports every
 // fault at once. The configuration is nil where the diagnostics have errors.
 func Load(ctx context.Context, path string, opt Options) (*Config, Diagnostics) {
 	sources, hash, diags := readSources(path)
-	return load(ctx, sources, hash, diags, opt)
+	return load(ctx, sources, hash, withLock(path, &opt, diags), opt)
 }
 
 // Validate loads the configuration at path for every node that it declares (for opt.Node where it declares none), and returns
-// their names and all diagnostics together.
-func Validate(ctx context.Context, path string, opt Options) (nodes []string, diags Diagnostics) {
+// their names, all diagnostics together, and what each node foretells of a failure of its own.
+func Validate(ctx context.Context, path string, opt Options) (nodes []string, forecasts []Forecast, diags Diagnostics) {
 	sources, hash, read := readSources(path)
+	read = withLock(path, &opt, read)
 	names := nodeNames(sources)
 	if len(names) == 0 {
 		_, diags = load(ctx, sources, hash, read, opt)
-		return nil, diags
+		return nil, nil, diags
 	}
 	for _, name := range names {
 		opt.Node = name
-		_, more := load(ctx, sources, hash, read, opt)
+		cfg, more := load(ctx, sources, hash, read, opt)
 		diags = diags.Merge(more)
+		if cfg != nil {
+			forecasts = append(forecasts, slices.DeleteFunc(cfg.Forecasts, func(f Forecast) bool { return f.Node != name })...)
+		}
 	}
-	return names, diags
+	return names, forecasts, diags
 }
 
 func load(ctx context.Context, sources []*source, hash string, read hcl.Diagnostics, opt Options) (*Config, Diagnostics) {
@@ -60,7 +74,7 @@ func load(ctx context.Context, sources []*source, hash string, read hcl.Diagnost
 func loaded(
 	ctx context.Context, sources []*source, read hcl.Diagnostics, opt Options, run func(*loading),
 ) (*loading, Diagnostics) {
-	l := &loading{ctx: ctx, opt: opt, sources: sources, diags: slices.Clone(read)}
+	l := &loading{ctx: ctx, opt: opt, lock: opt.lock, sources: sources, diags: slices.Clone(read)}
 	if l.opt.Plugins == nil {
 		l.opt.Plugins = noPlugins{}
 	}
@@ -70,11 +84,16 @@ func loaded(
 	if !read.HasErrors() { // what remains of a file after a syntax error would only give false alarms
 		l.protected(run)
 	}
+	return l, fromHCL(l.diags, filesOf(append(opt.lock.sources(), sources...)))
+}
+
+// filesOf is what diagnostics show lines of.
+func filesOf(sources []*source) map[string]*hcl.File {
 	files := map[string]*hcl.File{}
 	for _, s := range sources {
 		files[s.name] = s.hcl
 	}
-	return l, fromHCL(l.diags, files)
+	return files
 }
 
 // loading is one run of [Load]: what it has found so far.
@@ -82,18 +101,23 @@ type loading struct {
 	ctx     context.Context
 	opt     Options
 	sources []*source
+	lock    *LockFile
 	diags   hcl.Diagnostics
 	misread []hcl.Range // references that have been reported: see checkReferences
 
-	cfg       Config
-	nodes     []nodeDecl
-	scopes    map[string]*scope // by node
-	defaults  defaults
-	instances []*instance
-	services  []*service
-	checkers  map[string]*checker
-	notifiers map[string]bool
-	labels    map[string]hcl.Range // blocks by type and labels
+	cfg             Config
+	nodes           []nodeDecl
+	scopes          map[string]*scope // by node
+	defaults        defaults
+	instances       []*instance
+	groups          []*group
+	slowness        map[string]time.Duration // of the checks of tracks: how long until they count as down
+	services        []*service
+	through         map[string]through // checks through a VIP, by ID
+	trackedServices []trackedService
+	checkers        map[string]*checker
+	notifiers       map[string]bool
+	labels          map[string]hcl.Range // blocks by type and labels
 
 	pluginAt   map[string]hcl.Range // blocks `plugin`, by name
 	pluginUsed map[string]bool      // by name
@@ -122,8 +146,11 @@ func (l *loading) run() {
 	l.readDaemon(kids)
 	l.readCheckers(kids)
 	l.readNotifiers(kids)
+	l.readFencers(kids)
 	l.readInstances(kids)
+	l.readGroups(kids)
 	l.readServices(kids)
+	l.readIPVS(kids)
 	l.crossCheck()
 	l.assemble()
 }
@@ -159,7 +186,7 @@ func (l *loading) once(b *hcl.Block) {
 		return
 	}
 	labels := b.Labels
-	if b.Type == "checker" || b.Type == "notifier" {
+	if b.Type == "checker" || b.Type == "notifier" || b.Type == "fencer" {
 		labels = labels[1:] // their name alone is what others refer to
 	}
 	header := b.Type

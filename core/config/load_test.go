@@ -38,7 +38,8 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 		return node.RealServer{
 			Destination: desired.Destination{Address: netip.MustParseAddrPort("10.77.0." + n + ":80"), Forward: desired.DR, Weight: 1},
 			Checks: []node.ServerCheck{{
-				Check: "server/web/10.77.0." + n + ":80/0", Health: health.Config{Rise: 1, Fall: 2, Initial: health.Down, FreshFor: 3500 * time.Millisecond},
+				Check: "server/web/10.77.0." + n + ":80/0", Plugin: "http",
+				Health: health.Config{Rise: 1, Fall: 2, Initial: health.Down, FreshFor: 3500 * time.Millisecond},
 			}},
 		}
 	}
@@ -64,11 +65,11 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 				Lease:        node.Lease{Auto: true},
 				PeerPriority: 150, Notify: []string{"legacy"},
 			}},
-			Checkers: []node.Checker{{Name: "local", Check: "checker/local", Health: health.Config{
+			Checkers: []node.Checker{{Name: "local", Check: "checker/local", Plugin: "http", Health: health.Config{
 				Rise: 2, Fall: 2, Initial: health.Unknown, FreshFor: 2300 * time.Millisecond,
 			}}},
 			Services: []node.Service{{
-				Name: "web", Quorum: 1, RealServers: []node.RealServer{server("11"), server("12")},
+				Name: "web", Quorum: 1, MaxEjected: 100, RealServers: []node.RealServer{server("11"), server("12")},
 				Service: desired.Service{
 					ServiceKey: desired.ServiceKey{Address: netip.MustParseAddrPort("10.77.0.100:80"), Protocol: desired.TCP},
 					Scheduler:  "rr", Granularity: 32,
@@ -85,9 +86,13 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 		},
 		Notifiers: []Notifier{{
 			Kind: "exec", Name: "legacy", Config: []byte(`{"command":["/usr/local/bin/notify.sh"]}`),
-			Kinds: []event.Kind{event.Instance, event.RealServer}, Retry: 3,
+			Kinds: []event.Kind{event.Instance, event.Group, event.RealServer}, Retry: 100,
 		}},
 		Log: Log{Level: "info", Output: "stderr"},
+		Forecasts: []Forecast{{
+			Instance: "web", Node: "lb1", Track: "checker local", Moves: true, To: "lb2", WithinMS: 3609, DetectMS: 1300,
+			Text: "web: if checker local fails on lb1, the VIP moves to lb2 within 3.6 s, and up to 1.3 s until it counts as down",
+		}},
 	}
 	got := mustLoad(t, sample(t, "pair-dr.hcl"), "lb2")
 	ignore := cmpopts.IgnoreFields(Config{}, "Hash")

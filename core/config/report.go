@@ -12,7 +12,9 @@ import (
 type report struct{ *hcl.Diagnostic }
 
 // because adds the detail: sentences that say why, and what to write instead.
-func (r report) because(format string, args ...any) { r.Detail = fmt.Sprintf(format, args...) }
+func (r report) because(format string, args ...any) {
+	r.Detail = strings.TrimSpace(fmt.Sprintf(format, args...)) // a plugin need not have words of its own at the end
+}
 
 // fault reports an error at a place.
 func (l *loading) fault(at hcl.Range, format string, args ...any) report {

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"os"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -50,7 +53,24 @@ func (b *block) attribute(a *pluginv1.Attribute) (any, bool) {
 	if d := a.GetDeprecated(); d != "" {
 		b.warn(b.where(a.GetName()), "%s is deprecated", a.GetName()).because("%s", d)
 	}
+	b.checkSecret(v, a)
 	return b.convert(v, t, a)
+}
+
+// checkSecret warns of a secret that everybody on this node can read in the configuration.
+func (b *block) checkSecret(v value, a *pluginv1.Attribute) {
+	if !a.GetSecret() || v.expr == nil {
+		return
+	}
+	if _, diags := v.expr.Value(nil); diags.HasErrors() {
+		return // it comes from elsewhere: a function, a variable
+	}
+	file := b.where(a.GetName()).Filename
+	if info, err := os.Stat(file); err == nil && info.Mode().Perm()&0o004 != 0 {
+		b.warn(v.at, "everybody on this node can read %s", a.GetName()).because(
+			"It is secret, and stands in %s: chmod o-r %s, or write %s = trimspace(file(\"PATH\")) with a file that only root can read.",
+			file, file, a.GetName())
+	}
 }
 
 // takePlugin takes an attribute of a plugin. One that is a map itself counts as a map by node only where its values are maps
@@ -126,9 +146,17 @@ func (b *block) nestedObjects(n *pluginv1.NestedBlock) any {
 // checkNumber holds a number, or the seconds of a duration, against the schema's limits.
 func (b *block) checkNumber(at hcl.Range, a *pluginv1.Attribute, n float64, text string) {
 	if a.Min != nil && n < a.GetMin() {
-		b.fault(at, "%s out of range", a.GetName()).because("It is at least %v; this is %s. %s", a.GetMin(), text, a.GetDoc())
+		b.fault(at, "%s out of range", a.GetName()).because("It is at least %s; this is %s. %s", limit(a, a.GetMin()), text, a.GetDoc())
 	}
 	if a.Max != nil && n > a.GetMax() {
-		b.fault(at, "%s out of range", a.GetName()).because("It is at most %v; this is %s. %s", a.GetMax(), text, a.GetDoc())
+		b.fault(at, "%s out of range", a.GetName()).because("It is at most %s; this is %s. %s", limit(a, a.GetMax()), text, a.GetDoc())
 	}
+}
+
+// limit is a limit as it is written for the attribute: that of a duration has a unit.
+func limit(a *pluginv1.Attribute, n float64) string {
+	if strings.Contains(a.GetType(), "duration") {
+		return time.Duration(n * float64(time.Second)).String()
+	}
+	return strconv.FormatFloat(n, 'f', -1, 64)
 }

@@ -26,7 +26,7 @@ func (s *source) body() *hclsyntax.Body { return s.hcl.Body.(*hclsyntax.Body) }
 
 func (s *source) dir() string { return filepath.Dir(s.name) }
 
-// readSources reads and parses a file, or the files *.hcl of a directory in the order of their names. The hash is over their
+// readSources reads and parses a file, or the files *.hcl of a directory in the order of their names, but for the lock file. The hash is over their
 // names and bytes, not over where they are, so that it is the same on all nodes.
 func readSources(path string) (sources []*source, hash string, diags hcl.Diagnostics) {
 	names, err := sourceNames(path)
@@ -78,7 +78,7 @@ func sourceNames(path string) ([]string, error) {
 	}
 	var names []string
 	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".hcl") && !strings.HasPrefix(e.Name(), ".") && !e.IsDir() {
+		if strings.HasSuffix(e.Name(), ".hcl") && !strings.HasPrefix(e.Name(), ".") && !e.IsDir() && e.Name() != LockName {
 			names = append(names, filepath.Join(path, e.Name()))
 		}
 	}

@@ -41,14 +41,8 @@ func (s spec) schema() *hcl.BodySchema {
 // laterLabels are the labels of blocks that a later release builds.
 func laterLabels(block string) []string {
 	switch block {
-	case "fencer":
-		return []string{"KIND", "NAME"}
-	case "vrrp_sync_group", "fencing", "heartbeat":
+	case "fencing", "heartbeat":
 		return []string{"NAME"}
-	case "virtual_route":
-		return []string{"PREFIX"}
-	case "sorry_server":
-		return []string{"ENDPOINT"}
 	}
 	return nil
 }
@@ -86,14 +80,13 @@ func rootSpec() spec {
 		blocks: []hcl.BlockHeaderSchema{
 			header("node", "NAME"), header("variable", "NAME"), header("locals"), header("defaults"), header("listen"), header("log"),
 			header("plugin", "NAME"), header("checker", "KIND", "NAME"), header("notifier", "KIND", "NAME"),
-			header("vrrp_instance", "NAME"), header("virtual_server", "NAME"),
+			header("fencer", "KIND", "NAME"),
+			header("vrrp_instance", "NAME"), header("vrrp_sync_group", "NAME"), header("virtual_server", "NAME"),
+			header("ipvs"),
 		},
 		laterBlocks: map[string]string{
-			"fencer":          "Remove the block. Leases already take the VIPs from a node whose daemon has died or hangs.",
-			"fencing":         "Remove the block. Leases already take the VIPs from a node whose daemon has died or hangs.",
-			"vrrp_sync_group": "Put the addresses that must stay together into one vrrp_instance: virtual_address takes an interface of its own.",
-			"ipvs":            "Remove the block; set time-outs with ipvsadm --set, and start the synchronisation of connections with ipvsadm --start-daemon.",
-			"arbitration":     "Remove the block. A node takes over when it no longer hears the master, as VRRP says.",
+			"fencing":     "Remove the block; a block fencer may stay, and vipward fence test tries it. Leases already take the VIPs from a node whose daemon has died or hangs.",
+			"arbitration": "Remove the block. A node takes over when it no longer hears the master, as VRRP says.",
 		},
 	}
 }
@@ -102,36 +95,28 @@ func instanceSpec() spec {
 	return spec{
 		attrs: []string{
 			"interface", "virtual_router_id", "version", "priority", "advert_interval", "initial_state", "preempt", "preempt_delay",
-			"source_address", "checksum", "strict_addresses", "notify", "lease",
+			"source_address", "accept", "checksum", "strict_addresses", "notify", "lease", "use_vmac", "vmac_interface",
 		},
 		blocks: []hcl.BlockHeaderSchema{
-			header("unicast"), header("authentication"), header("virtual_address", "PREFIX"), header("track", "KIND"), header("garp"),
-		},
-		later: map[string]later{
-			"accept":         {cty.True, "Leave it out, or write accept = true: the master answers on its VIPs."},
-			"use_vmac":       {cty.False, "Leave it out, or write use_vmac = false: the VIPs have the interface's own MAC address, and gratuitous ARP tells where they are."},
-			"vmac_interface": {cty.NilVal, "Leave it out: the VIPs have the interface's own MAC address."},
-		},
-		laterBlocks: map[string]string{
-			"virtual_route": "Remove the block, and set the route with the system's own network configuration or by an exec notifier.",
-			"virtual_rule":  "Remove the block, and set the rule with the system's own network configuration or by an exec notifier.",
+			header("unicast"), header("authentication"), header("virtual_address", "PREFIX"), header("virtual_route", "PREFIX"), header("virtual_rule"),
+			header("track", "KIND"), header("garp"),
 		},
 	}
 }
 
+func groupSpec() spec {
+	return spec{attrs: []string{"instances", "notify"}, blocks: []hcl.BlockHeaderSchema{header("track", "KIND")}}
+}
+
 func authenticationSpec() spec {
-	const until = "The type hmac comes with a later release. Version 2 has type = \"pass\" with a password; in version 3 leave the block out."
 	return spec{
-		attrs: []string{"type", "password"},
-		later: map[string]later{"key": {cty.NilVal, until}, "key_file": {cty.NilVal, until}, "key_id": {cty.NilVal, until}},
+		attrs:  []string{"type", "password", "key", "key_file", "key_id", "mode", "window"},
+		blocks: []hcl.BlockHeaderSchema{header("accept", "ID")},
 	}
 }
 
 func virtualAddressSpec() spec {
-	return spec{
-		attrs: []string{"interface", "label", "scope"},
-		later: map[string]later{"advertised": {cty.True, "Leave it out: every address is in the adverts, up to 255 of them."}},
-	}
+	return spec{attrs: []string{"interface", "label", "scope", "advertised"}}
 }
 
 func trackSpec() spec { return spec{attrs: []string{"name", "weight", "reverse"}} }
@@ -139,34 +124,35 @@ func trackSpec() spec { return spec{attrs: []string{"name", "weight", "reverse"}
 func serviceSpec() spec {
 	return spec{
 		attrs: []string{
-			"address", "protocol", "scheduler", "forward", "persistence", "persistence_granularity", "quorum", "inhibit_on_failure", "notify",
+			"address", "addresses", "fwmark", "protocol", "scheduler", "scheduler_flags", "one_packet", "forward",
+			"persistence", "persistence_granularity", "persistence_engine",
+			"quorum", "hysteresis", "quorum_up", "quorum_down", "alpha", "omega", "inhibit_on_failure", "max_ejected", "slow_start", "notify",
 		},
-		blocks: []hcl.BlockHeaderSchema{header("real_server", "ENDPOINT"), header("check", "KIND")},
-		later: map[string]later{
-			"fwmark":          {cty.NilVal, "Write one virtual_server for each address and port."},
-			"addresses":       {cty.NilVal, "Write one virtual_server for each address; a dynamic block repeats it."},
-			"scheduler_flags": {cty.EmptyTupleVal, "Leave it out."},
-			"one_packet":      {cty.False, "Leave it out, or write one_packet = false."},
-			"quorum_up":       {cty.EmptyTupleVal, "Use notify: its notifiers hear when the service goes up and down."},
-			"quorum_down":     {cty.EmptyTupleVal, "Use notify: its notifiers hear when the service goes up and down."},
-			"hysteresis":      {cty.Zero, "Leave it out, or write hysteresis = 0."},
-			"alpha":           {cty.False, "Leave it out: a real server gets connections after its first success anyway."},
-			"omega":           {cty.False, "Leave it out, or write omega = false."},
-			"max_ejected":     {cty.StringVal("100%"), "Leave it out, or write max_ejected = \"100%\"."},
-			"slow_start":      {cty.StringVal("0s"), "Leave it out, or write slow_start = \"0s\"."},
-		},
-		laterBlocks: map[string]string{
-			"sorry_server": "Remove the block. For a server of last resort add a real_server with a check of its own and a low weight.",
+		blocks: []hcl.BlockHeaderSchema{
+			header("real_server", "ENDPOINT"), header("sorry_server", "ENDPOINT"), header("check", "KIND"), header("damping"),
 		},
 	}
 }
 
 func realServerSpec() spec {
 	return spec{
-		attrs:       []string{"weight", "forward", "inhibit_on_failure", "upper_threshold", "lower_threshold"},
-		blocks:      []hcl.BlockHeaderSchema{header("check", "KIND")},
-		later:       map[string]later{"notify": {cty.EmptyTupleVal, "Use notify of the virtual_server: its notifiers hear of all its real servers."}},
-		laterBlocks: map[string]string{"tunnel": "Remove the block; forward = \"tun\" uses IPIP."},
+		attrs:  []string{"weight", "forward", "inhibit_on_failure", "upper_threshold", "lower_threshold", "notify"},
+		blocks: []hcl.BlockHeaderSchema{header("check", "KIND"), header("tunnel")},
+	}
+}
+
+func sorrySpec() spec { return spec{attrs: []string{"forward", "inhibit"}} }
+
+func tunnelSpec() spec { return spec{attrs: []string{"type", "port", "checksum"}} }
+
+func dampingSpec() spec { return spec{attrs: []string{"failures", "window", "hold"}} }
+
+func ipvsSpec() spec {
+	return spec{
+		attrs: []string{"timeout_tcp", "timeout_tcpfin", "timeout_udp"},
+		laterBlocks: map[string]string{
+			"sync": "Remove the block, and start the synchronisation of connections with ipvsadm --start-daemon.",
+		},
 	}
 }
 
@@ -175,11 +161,10 @@ func timingSpec() spec { return spec{attrs: []string{"interval", "timeout", "ris
 func checkerSpec() spec { return timingSpec().with(spec{attrs: []string{"initial"}}) }
 
 func checkSpec() spec {
-	s := timingSpec().with(spec{attrs: []string{"retry_interval", "initial"}})
+	s := timingSpec().with(spec{attrs: []string{"retry_interval", "initial", "weight"}})
 	s.later = map[string]later{
 		"warmup":     {cty.StringVal("0s"), "Leave it out: the first runs are spread over the interval by themselves."},
 		"on_unknown": {cty.StringVal("keep"), "Leave it out, or write on_unknown = \"keep\": a check that cannot be made changes nothing."},
-		"weight":     {cty.NilVal, "Leave it out: a server whose check fails is removed."},
 	}
 	return s
 }
@@ -200,15 +185,21 @@ func fromKeepalived(name string) string {
 	case "virtual_ipaddress":
 		return `a block virtual_address "10.0.0.1/32" {} for each address`
 	case "virtual_ipaddress_excluded":
-		return `virtual_address "10.0.0.1/32" {} as well: up to 255 addresses fit into an advert`
+		return `virtual_address "10.0.0.1/32" { advertised = false } for each address`
 	case "auth_type", "auth_pass":
-		return `a block authentication with type = "pass" and password`
+		return `a block authentication with type = "pass" and password, or with type = "hmac" and key_file`
 	case "mcast_src_ip":
 		return "source_address"
 	case "unicast_peer", "unicast_src_ip":
 		return "a block unicast with peers = [\"10.0.0.1\", …] and source"
 	case "track_script", "vrrp_script":
-		return `a block checker "exec" "NAME", and track "checker" in the vrrp_instance`
+		return `a block track "script" with command in the vrrp_instance; or a checker "exec" and track "checker", where more than tracks use it`
+	case "track_process", "vrrp_track_process":
+		return `a block track "process" with name`
+	case "track_file", "vrrp_track_file":
+		return `a block track "file" with path`
+	case "group":
+		return `instances = ["NAME", …]`
 	case "track_interface":
 		return `a block track "interface" with name`
 	case "garp_master_delay", "garp_master_repeat", "garp_master_refresh", "garp_master_refresh_repeat":
@@ -227,6 +218,24 @@ func fromKeepalived(name string) string {
 		return `timeout = "3s" in the check`
 	case "nb_get_retry", "retry":
 		return "fall = 3 in the check: the failures in a row before the server is down"
+	case "connect_ip", "connect_port":
+		return `address = "10.0.0.1" and port = 8080`
+	case "bindto":
+		return `source = "10.0.0.1"`
+	case "bind_if":
+		return `device = "eth1"`
+	case "virtualhost":
+		return `host = "www.example.com" in the check`
+	case "status_code":
+		return `status = [200, "300-399"]`
+	case "regex", "regex_no_match":
+		return "body = \"…\" for what must match, body_absent = \"…\" for what must not"
+	case "regex_min_offset", "regex_max_offset":
+		return "body_min_offset and body_max_offset"
+	case "http_protocol":
+		return `http_version = "1.0"`
+	case "enable_sni", "sni_name":
+		return `server_name in a block tls; the name of the host is asked for anyway`
 	case "delay_before_retry":
 		return `retry_interval = "3s" in the check`
 	case "HTTP_GET", "SSL_GET":

@@ -6,35 +6,65 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/hashicorp/hcl/v2"
+
 	"github.com/vipward/vipward/core/node"
 )
 
-// maxAddresses is what the count of an advert can hold (RFC 9568 section 5.2.5). 255 IPv4 addresses fit into one packet.
-const maxAddresses = 255
+// maxAddresses is what the count of an advert can hold (RFC 9568 section 5.2.5). 255 IPv4 addresses fit into one packet; of
+// IPv6 so many fit into the 1500 bytes of Ethernet, with the headers and a signature.
+const (
+	maxAddresses  = 255
+	maxAddresses6 = (1500 - 40 - 8 - 28) / 16
+)
 
 // readAddresses reads the VIPs.
 func (i *instance) readAddresses() {
+	var blocks []*block
 	for _, b := range i.block.nested("virtual_address", virtualAddressSpec()) {
 		p, hint := parseVIP(b.labels[0])
 		if hint != "" {
 			b.fault(b.label, "%q is no virtual address", b.labels[0]).because("%s", hint)
 			continue
 		}
-		if !b.ipv4(p.Addr(), b.label, "virtual_address").IsValid() {
-			continue
+		a := node.VirtualAddress{Prefix: p, Scope: b.scope(), Silent: !b.flag("advertised", true)}
+		blocks, i.Addresses, i.addressAt = append(blocks, b), append(i.Addresses, a), append(i.addressAt, b.label)
+		if !a.Silent {
+			i.advertise(p.Addr(), b.label)
 		}
-		a := node.VirtualAddress{Prefix: p, Interface: b.interfaceName("interface", i.Interface), Scope: b.scope()}
-		a.Label = b.addressLabel(a.Interface)
-		i.Addresses, i.addressAt = append(i.Addresses, a), append(i.addressAt, b.label)
-		i.VRRP.Addresses = append(i.VRRP.Addresses, p.Addr())
 	}
-	b := i.block
+	i.checkCount()
+	i.readVMAC()
+	for k, b := range blocks {
+		i.holder(k, b)
+		if a := i.Addresses[k]; a.Prefix.Addr().Is6() && a.Label != "" {
+			b.fault(b.where("label"), "an IPv6 address has no label").because("The kernel keeps labels of IPv4 addresses only. Remove it.")
+		}
+	}
+}
+
+// advertise puts an address into the adverts.
+func (i *instance) advertise(a netip.Addr, at hcl.Range) {
+	if len(i.VRRP.Addresses) > 0 {
+		i.related(a, at, "virtual_address")
+	}
+	i.VRRP.Addresses, i.advertisedAt = append(i.VRRP.Addresses, a), append(i.advertisedAt, at)
+}
+
+// checkCount checks how many addresses the adverts name.
+func (i *instance) checkCount() {
+	b, most := i.block, maxAddresses
+	if i.VRRP.IPv6() {
+		most = maxAddresses6
+	}
 	switch n := len(i.VRRP.Addresses); {
 	case n == 0 && !b.has("virtual_address"):
 		b.fault(b.at, "%s has no virtual_address", b.name).because("Add a block like virtual_address \"10.0.0.100/32\" {}")
-	case n > maxAddresses:
-		b.fault(i.addressAt[maxAddresses], "more addresses than an advert can carry").because(
-			"An advert names up to %d addresses; these are %d. Put the rest into another vrrp_instance with its own virtual_router_id.", maxAddresses, n)
+	case n == 0 && len(i.Addresses) > 0:
+		b.fault(i.addressAt[0], "%s advertises no address", b.name).because("An advert names at least one. Remove advertised = false here.")
+	case n > most:
+		b.fault(i.advertisedAt[most], "more addresses than an advert can carry").because(
+			"An advert names up to %d addresses; these are %d. Write advertised = false for the rest: they are held just the same.", most, n)
 	}
 }
 
@@ -89,49 +119,4 @@ func (b *block) addressLabel(iface string) string {
 		b.fault(b.where("label"), "label %q does not begin with the interface", s).because("Write \"%s:%s\".", iface, strings.TrimLeft(s, ":"))
 	}
 	return s
-}
-
-// readTracks reads what the instance depends on.
-func (i *instance) readTracks() {
-	for _, b := range i.block.nested("track", trackSpec()) {
-		kind := node.TrackKind(b.labels[0])
-		switch kind {
-		case node.TrackChecker, node.TrackInterface:
-		case "script", "file", "process", "virtual_server":
-			b.notYet(b.label, "track \""+b.labels[0]+"\"", "Declare a checker \"exec\" that finds it out, and track \"checker\".")
-			continue
-		default:
-			b.fault(b.label, "cannot track a %q", b.labels[0]).because("It is track \"checker\" or track \"interface\".%s",
-				suggest(b.labels[0], []string{string(node.TrackChecker), string(node.TrackInterface)}))
-			continue
-		}
-		b.required("name", `"…"`)
-		t := node.Track{Kind: kind, Name: b.text("name", ""), Reverse: b.flag("reverse", false)}
-		if _, t.Weighted = b.take("weight"); t.Weighted {
-			t.Weight = b.integer("weight", -253, -253, 253,
-				"A weight is -253 to 253, without 0: a negative one lowers the priority while down, a positive one raises it while up.")
-		}
-		if t.Weighted && t.Weight == 0 {
-			b.fault(b.where("weight"), "a weight of 0 does nothing").because(
-				"Leave weight out to let the instance go to FAULT and hand over, or write one that is more than the difference of the priorities, like -60.")
-		}
-		if kind == node.TrackChecker {
-			b.useChecker(t.Name)
-		}
-		i.Tracks, i.trackAt = append(i.Tracks, t), append(i.trackAt, b.at)
-	}
-}
-
-// useChecker looks a checker up.
-func (b *block) useChecker(name string) {
-	if !b.given("name") {
-		return
-	}
-	if c, ok := b.checkers[name]; ok {
-		c.used = true
-		return
-	}
-	known := sorted(b.checkers)
-	b.fault(b.where("name"), "no checker %q", name).because("The checkers are %s.%s Declare it with a block checker \"KIND\" %q.",
-		list(known), suggest(name, known), name)
 }

@@ -24,6 +24,9 @@ type API interface {
 	// ReloadPlugin replaces the process of a plugin that is in use, and returns when the new one works. On an error the old one
 	// goes on.
 	ReloadPlugin(ctx context.Context, name string) error
+	// Fence asks a fencer something that has no effect; only Fencer, Action and Node of the request count. A name that there is not
+	// is [ErrNotFound].
+	Fence(ctx context.Context, r FenceRequest) (FenceAnswer, error)
 }
 
 // Reloaded is the result of a reload.

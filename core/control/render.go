@@ -1,7 +1,6 @@
 package control
 
 import (
-	"net/netip"
 	"time"
 
 	"github.com/vipward/vipward/core/desired"
@@ -20,12 +19,11 @@ type Extra struct {
 	Now time.Time
 	// Plugins as the host reports them.
 	Plugins []Plugin
-	// Connections of the real servers, as IPVS last reported them.
-	Connections map[desired.ServiceKey]map[netip.AddrPort]Counts
+	// Fencers with what they said when they were asked last.
+	Fencers []Fencer
+	// Traffic of the services and their real servers, as IPVS last counted it.
+	Traffic node.Traffic
 }
-
-// Counts are the connections of one real server.
-type Counts struct{ Active, Inactive uint32 }
 
 // Render makes the status from a snapshot. A nil snapshot is that of a daemon that has not begun yet.
 func Render(s *node.Snapshot, x Extra) Status {
@@ -36,9 +34,11 @@ func Render(s *node.Snapshot, x Extra) Status {
 	return Status{
 		Format: StatusFormat, Version: x.Version, Node: s.Name, ConfigHash: x.Hash, Started: instant(x.Started), Ready: s.Ready,
 		Instances: each(s.Instances, r.instance),
+		Groups:    each(s.Groups, r.group),
 		Checkers:  each(s.Checkers, r.checker),
 		Services:  each(s.Services, r.service),
 		Plugins:   append([]Plugin{}, x.Plugins...),
+		Fencers:   append([]Fencer{}, x.Fencers...),
 	}
 }
 
@@ -59,13 +59,16 @@ func (r renderer) instance(i node.InstanceStatus) Instance {
 	}
 }
 
-// family is that of the VIPs, or of the source address where there is none.
-func family(c node.Instance) string {
-	addr := c.VRRP.Source
-	if len(c.Addresses) > 0 {
-		addr = c.Addresses[0].Prefix.Addr()
+func (r renderer) group(g node.GroupStatus) Group {
+	return Group{
+		Name: g.Config.Name, State: g.State.String(), Since: r.since(g.Since), Reason: g.Reason,
+		Instances: append([]string{}, g.Config.Instances...),
 	}
-	if addr.Is6() {
+}
+
+// family is that of the adverts.
+func family(c node.Instance) string {
+	if c.VRRP.IPv6() {
 		return "ipv6"
 	}
 	return "ipv4"
@@ -120,14 +123,22 @@ func counters(i node.InstanceStatus) Counters {
 }
 
 func (r renderer) checker(c node.CheckerStatus) Checker {
-	return Checker{Name: c.Name, State: string(c.Status), Since: r.since(c.Since), Reason: c.Reason, Stale: c.Stale}
+	out := Checker{Name: c.Name, State: string(c.Status), Since: r.since(c.Since), Reason: c.Reason, Stale: c.Stale, Values: c.Values}
+	if out.Values == nil {
+		out.Values = map[string]float64{}
+	}
+	return out
 }
 
 func (r renderer) service(s node.ServiceStatus) Service {
 	k := s.Config.Service
 	out := Service{
-		Name: s.Config.Name, Address: k.Address, Protocol: string(k.Protocol), Scheduler: k.Scheduler, Up: s.Up, Error: s.Error,
-		RealServers: each(s.RealServers, r.realServer(k.ServiceKey)),
+		Name: s.Config.Name, Address: k.Address, Fwmark: k.Mark, Protocol: string(k.Protocol), Scheduler: k.Scheduler, Up: s.Up, Error: s.Error,
+		Suspect: s.Suspect, Sorry: s.Sorry, Traffic: r.x.Traffic.Service(s.Config),
+		RealServers: each(s.RealServers, r.realServer(s.Config)),
+	}
+	if len(s.Config.Also) > 0 || k.Mark != 0 {
+		out.Addresses = each(s.Config.Keys(), desired.ServiceKey.String)
 	}
 	if len(out.RealServers) > 0 {
 		out.Forward = out.RealServers[0].Forward
@@ -135,19 +146,23 @@ func (r renderer) service(s node.ServiceStatus) Service {
 	return out
 }
 
-func (r renderer) realServer(k desired.ServiceKey) func(node.RealServerStatus) RealServer {
+func (r renderer) realServer(cfg node.Service) func(node.RealServerStatus) RealServer {
 	return func(s node.RealServerStatus) RealServer {
-		d, n := s.Address, r.x.Connections[k][s.Address.Address]
+		d, n := s.Address, r.x.Traffic.Server(cfg, s.Address)
+		values := make(map[string]map[string]float64, len(s.Values))
+		for _, c := range s.Values {
+			values[c.Check] = c.Values
+		}
 		return RealServer{
 			Address: d.Address, State: serverState(s), Forward: string(d.Forward),
-			Weight: d.Weight, EffectiveWeight: s.EffectiveWeight, Reason: s.Reason, Since: r.since(s.Since), Stale: s.Stale,
-			ActiveConnections: n.Active, InactiveConnections: n.Inactive,
+			Weight: d.Weight, EffectiveWeight: s.EffectiveWeight, Reason: s.Reason, Since: r.since(s.Since), Stale: s.Stale, Values: values,
+			ActiveConnections: n.Active, InactiveConnections: n.Inactive, Traffic: n,
 		}
 	}
 }
 
 func serverState(s node.RealServerStatus) string {
-	if s.Status == health.Up && s.EffectiveWeight == 0 {
+	if s.Status == health.Up && s.EffectiveWeight == 0 && !s.Aside {
 		return "drain"
 	}
 	return string(s.Status)

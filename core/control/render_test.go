@@ -44,14 +44,19 @@ func example() *node.Snapshot {
 			},
 			Counters: vrrp.Counters{Sent: 60, Received: 2, BecameMaster: 1, Discarded: map[vrrp.Reason]uint64{vrrp.ReasonChecksum: 3}},
 		}},
-		Checkers: []node.CheckerStatus{{Name: "local", Status: health.Down, Since: noon().Add(-time.Second), Reason: "status 503", Stale: true}},
+		Groups: []node.GroupStatus{{
+			Config: node.Group{Name: "all", Instances: []string{"web", "db"}}, State: vrrp.Master, Since: noon(), Reason: "no master heard",
+		}},
+		Checkers: []node.CheckerStatus{{Name: "local", Status: health.Down, Since: noon().Add(-time.Second), Reason: "status 503", Stale: true, Values: map[string]float64{"load": 0.5}}},
 		Services: []node.ServiceStatus{{
 			Config: node.Service{Name: "web", Service: desired.Service{
 				ServiceKey: desired.ServiceKey{Address: netip.MustParseAddrPort("10.99.0.100:80"), Protocol: desired.TCP}, Scheduler: "rr",
 			}},
 			Up: true,
 			RealServers: []node.RealServerStatus{
-				{Address: server("10.99.0.21:80", 1), Status: health.Up, Since: noon(), EffectiveWeight: 1},
+				{Address: server("10.99.0.21:80", 1), Status: health.Up, Since: noon(), EffectiveWeight: 1, Values: []node.CheckValues{
+					{Check: "http", Values: map[string]float64{"answer_seconds": 0.25}},
+				}},
 				{Address: server("10.99.0.22:80", 2), Status: health.Down, Since: noon(), Reason: "connection refused", Stale: true},
 			},
 		}},
@@ -62,8 +67,14 @@ func extra() Extra {
 	key := desired.ServiceKey{Address: netip.MustParseAddrPort("10.99.0.100:80"), Protocol: desired.TCP}
 	return Extra{
 		Version: "1.2.3", Hash: "9f3c", Started: noon().Add(-time.Hour), Now: noon(),
-		Plugins:     []Plugin{{Name: "http", Kind: "checker", State: "running", PID: 123, Version: "1.2.3"}},
-		Connections: map[desired.ServiceKey]map[netip.AddrPort]Counts{key: {netip.MustParseAddrPort("10.99.0.21:80"): {Active: 7, Inactive: 9}}},
+		Plugins: []Plugin{{Name: "http", Kind: "checker", State: "running", PID: 123, Version: "1.2.3"}},
+		Fencers: []Fencer{{Name: "lb2-power", Kind: "ipmi", TimeoutMS: 20000, State: "unknown"}},
+		Traffic: node.Traffic{key: {
+			Counts: node.Counts{Active: 7, Inactive: 9, Connections: 1 << 33},
+			Servers: map[netip.AddrPort]node.Counts{
+				netip.MustParseAddrPort("10.99.0.21:80"): {Active: 7, Inactive: 9, Connections: 5, InBytes: 1 << 40},
+			},
+		}},
 	}
 }
 
@@ -106,7 +117,7 @@ func TestStatusInOtherSituations(t *testing.T) {
 			s.Instances[0].Config.Addresses[0].Interface = "eth1"
 		}, func(s Status) bool { return s.Instances[0].Addresses[0].Interface == "eth1" }},
 		{"an IPv6 VIP makes the family ipv6", func(s *node.Snapshot) {
-			s.Instances[0].Config.Addresses[0].Prefix = netip.MustParsePrefix("2001:db8::1/64")
+			s.Instances[0].Config.VRRP.Addresses = []netip.Addr{netip.MustParseAddr("fe80::1")}
 		}, func(s Status) bool { return s.Instances[0].Family == "ipv6" }},
 		{"a server that is up with weight 0 drains", func(s *node.Snapshot) {
 			s.Services[0].RealServers[0].EffectiveWeight = 0
@@ -141,7 +152,7 @@ func TestStatusBeforeTheFirstSnapshotHasEveryList(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"format":1,"version":"","node":"","config_hash":"","started":"0001-01-01T00:00:00Z","ready":false,` +
-		`"instances":[],"checkers":[],"services":[],"plugins":[]}`
+		`"instances":[],"groups":[],"checkers":[],"services":[],"plugins":[],"fencers":[]}`
 	if string(b) != want {
 		t.Errorf("Render(nil) = %s, want %s", b, want)
 	}

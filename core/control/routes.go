@@ -19,6 +19,7 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/reload", s.reload)
 	mux.HandleFunc("POST /v1/failover", s.failover)
 	mux.HandleFunc("POST /v1/plugins/{name}/reload", s.reloadPlugin)
+	mux.HandleFunc("POST /v1/fence", s.fence)
 	return headers(mux)
 }
 
@@ -155,8 +156,10 @@ func statusOf(err error) int {
 	switch {
 	case errors.As(err, &c):
 		return http.StatusUnprocessableEntity
-	case errors.Is(err, node.ErrUnknown), errors.Is(err, errUnknownPlugin):
+	case errors.Is(err, node.ErrUnknown), errors.Is(err, errUnknownPlugin), errors.Is(err, ErrNotFound):
 		return http.StatusNotFound
+	case errors.Is(err, ErrRequest):
+		return http.StatusBadRequest
 	case errors.Is(err, node.ErrRefused):
 		return http.StatusConflict
 	case errors.Is(err, node.ErrTimeout), errors.Is(err, context.DeadlineExceeded):

@@ -41,6 +41,13 @@ func (d *daemon) Failover(_ context.Context, instance string) (string, time.Dura
 
 func (d *daemon) ReloadPlugin(context.Context, string) error { return d.err }
 
+func (d *daemon) Fence(_ context.Context, r FenceRequest) (FenceAnswer, error) {
+	if r.Fencer != "lb2-power" {
+		return FenceAnswer{}, Unknown("fencer", r.Fencer, []string{"lb2-power"})
+	}
+	return FenceAnswer{Fencer: r.Fencer, Node: "lb2", Action: r.Action, Verdict: "failed", Evidence: "reads on", Ready: true}, d.err
+}
+
 func (d *daemon) server(log io.Writer) *Server {
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "vipward_ready 1\n") })
 	return NewServer(Options{API: d, Events: &Ring{}, Metrics: metrics, Logger: slog.New(slog.NewTextHandler(log, nil))})
@@ -143,6 +150,10 @@ func TestCommands(t *testing.T) {
 		{"reload of a plugin", "/v1/plugins/http/reload", `{}`, nil, 200, `"pid": 123`},
 		{"reload of a plugin that fails", "/v1/plugins/http/reload", `{}`, errors.New("the new one failed"), 500, "the new one failed"},
 		{"reload of a mistyped plugin", "/v1/plugins/htpt/reload", `{}`, nil, 404, `unknown plugin \"htpt\"; did you mean \"http\"?`},
+		{"status of a fencer", "/v1/fence", `{"fencer":"lb2-power","action":"status"}`, nil, 200, `"evidence": "reads on"`},
+		{"test of a fencer", "/v1/fence", `{"fencer":"lb2-power","action":"test","node":"lb2"}`, nil, 200, `"ready": true`},
+		{"a fencer does nothing else", "/v1/fence", `{"fencer":"lb2-power","action":"off"}`, nil, 400, `asked for status and test, not for \"off\"`},
+		{"a mistyped fencer", "/v1/fence", `{"fencer":"lb2-powr","action":"status"}`, nil, 404, `there is no fencer \"lb2-powr\"; did you mean \"lb2-power\"?`},
 		{"failover of an instance that is not there", "/v1/failover", `{"instance":"database"}`, nil, 404, "there are: web"},
 		{"another fault", "/v1/reload", "{}", io.ErrUnexpectedEOF, 500, "unexpected EOF"},
 		{"an unknown field", "/v1/reload", `{"file":"/etc"}`, nil, 400, `unknown field \"file\"`},
@@ -164,7 +175,7 @@ func TestCommands(t *testing.T) {
 func TestListenerTakesNoCommand(t *testing.T) {
 	d := newDaemon()
 	h := d.server(io.Discard).ReadOnlyHandler()
-	for _, path := range []string{"/v1/reload", "/v1/failover", "/v1/plugins/http/reload", "/v1/status", "/"} {
+	for _, path := range []string{"/v1/reload", "/v1/failover", "/v1/plugins/http/reload", "/v1/fence", "/v1/status", "/"} {
 		if w := request(h, "POST", path, `{"path":"/etc/x"}`); w.Code != http.StatusMethodNotAllowed {
 			t.Errorf("POST %s = %d, want 405", path, w.Code)
 		}

@@ -3,6 +3,8 @@ package control
 import (
 	"net/netip"
 	"time"
+
+	"github.com/vipward/vipward/core/node"
 )
 
 // StatusFormat is the number of the form of [Status]. It changes only if a key changes its meaning; keys may be added.
@@ -20,9 +22,11 @@ type Status struct {
 	// Ready is true when every instance has left INIT.
 	Ready     bool       `json:"ready"`
 	Instances []Instance `json:"instances"`
+	Groups    []Group    `json:"groups"`
 	Checkers  []Checker  `json:"checkers"`
 	Services  []Service  `json:"services"`
 	Plugins   []Plugin   `json:"plugins"`
+	Fencers   []Fencer   `json:"fencers"`
 }
 
 // Instance is one virtual router.
@@ -48,6 +52,17 @@ type Instance struct {
 	Master    Master    `json:"master"`
 	Tracks    []Track   `json:"tracks"`
 	Counters  Counters  `json:"counters"`
+}
+
+// Group is one sync group.
+type Group struct {
+	Name string `json:"name"`
+	// State is MASTER when all instances are, FAULT when one is, INIT before all have started, else BACKUP. Since is when it was
+	// entered and Reason why.
+	State     string    `json:"state"`
+	Since     time.Time `json:"since"`
+	Reason    string    `json:"reason"`
+	Instances []string  `json:"instances"`
 }
 
 // Address is one VIP.
@@ -106,6 +121,8 @@ type Checker struct {
 	Reason string    `json:"reason"`
 	// Stale tells that there was no result for too long, or none yet since a restart; the state is the last one, and counts.
 	Stale bool `json:"stale"`
+	// Values are figures of the latest result, by name; empty for a checker that measures nothing.
+	Values map[string]float64 `json:"values"`
 }
 
 // Service is one virtual server.
@@ -119,7 +136,16 @@ type Service struct {
 	// Up is true while the servers that are up reach the quorum.
 	Up bool `json:"up"`
 	// Error says why IPVS does not hold what it should; empty for all well.
-	Error       string       `json:"error"`
+	Error string `json:"error"`
+	// Fwmark is the firewall mark by which the service is found; absent for none. Address is then 0.0.0.0:0 or [::]:0.
+	Fwmark uint32 `json:"fwmark,omitempty"`
+	// Addresses are all that IPVS has the service under, in words; absent where Address is the only one.
+	Addresses []string `json:"addresses,omitempty"`
+	// Suspect tells that more servers fail than max_ejected lets out: the last good ones are kept.
+	Suspect bool `json:"suspect,omitempty"`
+	// Sorry tells that the sorry server serves.
+	Sorry       bool         `json:"sorry,omitempty"`
+	Traffic     node.Counts  `json:"traffic"`
 	RealServers []RealServer `json:"real_servers"`
 }
 
@@ -136,15 +162,20 @@ type RealServer struct {
 	Since           time.Time `json:"since"`
 	// Stale is as for a [Checker], of any of its checks.
 	Stale bool `json:"stale"`
+	// Values are figures of the latest results, by check ("http", "http-2" for the second of that plugin) and name. They may be
+	// a second old.
+	Values map[string]map[string]float64 `json:"values"`
 	// ActiveConnections and InactiveConnections are IPVS's counts; 0 where it does not hold the server.
 	ActiveConnections   uint32 `json:"active_connections"`
 	InactiveConnections uint32 `json:"inactive_connections"`
+	// Traffic is the rest of what IPVS counts; all 0 where it does not hold the server.
+	Traffic node.Counts `json:"traffic"`
 }
 
 // Plugin is one plugin process.
 type Plugin struct {
 	Name string `json:"name"`
-	// Kind is checker or notifier.
+	// Kind is checker, notifier or fencer.
 	Kind string `json:"kind"`
 	// State is starting, running, restarting, tripped or stopped.
 	State string `json:"state"`

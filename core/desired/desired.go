@@ -13,8 +13,34 @@ type State struct {
 	Addresses []Address
 	// Announcements of addresses that are held, each once.
 	Announcements []Announcement
+	// Refused are the addresses to which packets are dropped, whether or not they are held: those of virtual routers that do
+	// not accept them (RFC 9568 section 6.1, Accept_Mode).
+	Refused []netip.Addr
+	// VMACs are the interfaces of virtual MAC addresses, each name once.
+	VMACs []VMAC
+	// Routes and Rules that send packets their way while this node is master, each once.
+	Routes []Route
+	Rules  []Rule
 	// Services of IPVS, each key once.
 	Services []Service
+	// Timeouts of IPVS's connections; the zero value leaves, or puts back, what the system has.
+	Timeouts Timeouts
+	// Markings are the packets that get a firewall mark, for the services that are found by it.
+	Markings []Marking
+	// Probes are the real servers that are checked through a VIP; their services of IPVS are among Services.
+	Probes []Probe
+}
+
+// VMAC is an interface that has the hardware address of a virtual router, besides that of its parent: a macvlan.
+type VMAC struct {
+	// Name of the interface, 1 to 15 bytes.
+	Name string
+	// Parent is the interface that its frames travel on.
+	Parent string
+	// MAC is its address.
+	MAC [6]byte
+	// Up is true while it holds VIPs. A virtual router that is not master takes no frames for its address (RFC 9568 section 6.4.2).
+	Up bool
 }
 
 // Address is one VIP on one interface.
@@ -78,34 +104,3 @@ const (
 	NAT Forward = "nat"
 	TUN Forward = "tun"
 )
-
-// ServiceKey identifies a virtual service in the kernel's table.
-type ServiceKey struct {
-	Address  netip.AddrPort
-	Protocol Protocol
-}
-
-// Service is one virtual service with its destinations.
-type Service struct {
-	ServiceKey
-	// Scheduler is the kernel's name of it: rr, wrr, lc, wlc, sh, mh, …
-	Scheduler string
-	// Persistence is the time-out of the client's affinity, in whole seconds; 0 for none.
-	Persistence time.Duration
-	// Granularity is the length of the netmask that groups clients for persistence: 0 to 32 or 128. Default: a single client.
-	Granularity int
-	// Destinations, each address once.
-	Destinations []Destination
-}
-
-// Destination is one real server as IPVS sees it.
-type Destination struct {
-	// Address of the real server. For DR and TUN the port is that of the service.
-	Address netip.AddrPort
-	// Forward is the method for this destination.
-	Forward Forward
-	// Weight, 0 to 65535. 0 takes no new connections.
-	Weight int
-	// UpperThreshold and LowerThreshold limit the connections (ipvsadm -x, -y); 0 for no limit.
-	UpperThreshold, LowerThreshold uint32
-}

@@ -57,7 +57,7 @@ type ServiceOp struct {
 
 // String is the change in words.
 func (o ServiceOp) String() string {
-	s := fmt.Sprintf("%s %s", o.Service.Protocol, o.Service.Address)
+	s := o.Service.ServiceKey.String()
 	switch o.Action {
 	case AddDestination, UpdateDestination, RemoveDestination:
 		return fmt.Sprintf("%s %s of %s", o.Action, o.Destination.Address, s)
@@ -121,9 +121,7 @@ func sorted[T any](list []T, compare func(a, b T) int) []T {
 	return slices.SortedFunc(slices.Values(list), compare)
 }
 
-func (s Service) compare(o Service) int {
-	return cmp.Or(s.Address.Compare(o.Address), cmp.Compare(s.Protocol, o.Protocol))
-}
+func (s Service) compare(o Service) int { return s.Compare(o.ServiceKey) }
 
 func (d Destination) compare(o Destination) int { return d.Address.Compare(o.Address) }
 
@@ -135,14 +133,22 @@ func (s Service) alone() Service {
 
 // same compares the services without their destinations. The granularity means nothing without persistence.
 func (s Service) same(o Service) bool {
-	return s.Scheduler == o.Scheduler && s.Persistence == o.Persistence &&
-		(s.Persistence == 0 || s.Granularity == o.Granularity)
+	if s.Persistence == 0 && o.Persistence == 0 {
+		s.Granularity, o.Granularity = 0, 0
+	}
+	return s.Scheduler == o.Scheduler && s.Flags == o.Flags && s.Persistence == o.Persistence &&
+		s.Granularity == o.Granularity && s.Engine == o.Engine
 }
 
 // SameServices tells whether two wishes for IPVS are the same in everything, order included.
 func SameServices(a, b []Service) bool {
 	return slices.EqualFunc(a, b, func(x, y Service) bool {
-		same := slices.Equal(x.Destinations, y.Destinations)
-		return same && x.ServiceKey == y.ServiceKey && x.Scheduler == y.Scheduler && x.Persistence == y.Persistence && x.Granularity == y.Granularity
+		return x.ServiceKey == y.ServiceKey && x.same(y) && slices.Equal(x.Destinations, y.Destinations)
 	})
+}
+
+// SameIPVS tells whether two wishes are the same for IPVS.
+func (s *State) SameIPVS(o *State) bool {
+	return SameServices(s.Services, o.Services) && s.Timeouts == o.Timeouts && slices.Equal(s.Markings, o.Markings) &&
+		slices.Equal(s.Probes, o.Probes)
 }

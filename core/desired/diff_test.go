@@ -25,20 +25,34 @@ var (
 			Address: rapid.SampledFrom([]netip.AddrPort{endpoint(21), endpoint(22), endpoint(23)}).Draw(t, "destination"),
 			Forward: rapid.SampledFrom([]Forward{DR, NAT}).Draw(t, "forward"),
 			Weight:  rapid.IntRange(0, 2).Draw(t, "weight"),
+			Tunnel:  rapid.SampledFrom([]Tunnel{{}, {Type: GUE, Port: 6080}, {Type: GRE, Checksum: FullChecksum}}).Draw(t, "tunnel"),
 		}
 	})
 	services = rapid.Custom(func(t *rapid.T) Service {
 		return Service{
-			ServiceKey:   ServiceKey{endpoint(rapid.ByteRange(1, 3).Draw(t, "address")), rapid.SampledFrom([]Protocol{TCP, UDP}).Draw(t, "protocol")},
+			ServiceKey:   drawKey(t),
 			Scheduler:    rapid.SampledFrom([]string{"rr", "wlc"}).Draw(t, "scheduler"),
 			Persistence:  time.Duration(rapid.IntRange(0, 1).Draw(t, "persistence")) * time.Second,
 			Granularity:  rapid.SampledFrom([]int{24, 32}).Draw(t, "granularity"),
+			Flags:        rapid.SampledFrom([]ServiceFlags{0, OnePacket, Fallback | SourcePort}).Draw(t, "flags"),
+			Engine:       rapid.SampledFrom([]string{"", "sip"}).Draw(t, "engine"),
 			Destinations: rapid.SliceOfDistinct(destinations, func(d Destination) netip.AddrPort { return d.Address }).Draw(t, "destinations"),
 		}
 	})
 	tables     = rapid.SliceOfDistinct(services, func(s Service) ServiceKey { return s.ServiceKey })
 	ownerships = rapid.MapOf(rapid.Map(services, func(s Service) ServiceKey { return s.ServiceKey }), rapid.Just(true))
 )
+
+// drawKey is a service by address or by mark.
+func drawKey(t *rapid.T) ServiceKey {
+	if rapid.IntRange(0, 3).Draw(t, "by mark") == 0 {
+		return Marked(1, rapid.Bool().Draw(t, "over IPv6"))
+	}
+	return ServiceKey{
+		Address:  endpoint(rapid.ByteRange(1, 3).Draw(t, "address")),
+		Protocol: rapid.SampledFrom([]Protocol{TCP, UDP}).Draw(t, "protocol"),
+	}
+}
 
 func prefix(s string) netip.Prefix { return netip.MustParsePrefix(s) }
 
@@ -190,10 +204,10 @@ func (t table) apply(o ServiceOp) error {
 }
 
 func TestServiceOpsReadAsAPlan(t *testing.T) {
-	web := Service{ServiceKey: ServiceKey{endpoint(100), TCP}, Scheduler: "wrr"}
-	dns := Service{ServiceKey: ServiceKey{endpoint(53), UDP}}
-	old := Service{ServiceKey: ServiceKey{endpoint(7), TCP}}
-	foreign := Service{ServiceKey: ServiceKey{endpoint(8), TCP}, Destinations: []Destination{{Address: endpoint(30)}}}
+	web := Service{ServiceKey: ServiceKey{Address: endpoint(100), Protocol: TCP}, Scheduler: "wrr"}
+	dns := Service{ServiceKey: ServiceKey{Address: endpoint(53), Protocol: UDP}}
+	old := Service{ServiceKey: ServiceKey{Address: endpoint(7), Protocol: TCP}}
+	foreign := Service{ServiceKey: ServiceKey{Address: endpoint(8), Protocol: TCP}, Destinations: []Destination{{Address: endpoint(30)}}}
 	was, is := web, web
 	was.Scheduler = "rr"
 	was.Destinations = []Destination{{Address: endpoint(23)}, {Address: endpoint(21), Weight: 1}}

@@ -3,14 +3,13 @@ package engine
 import (
 	"context"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"github.com/vipward/vipward/core/control"
-	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/metrics"
 	"github.com/vipward/vipward/core/node"
 	"github.com/vipward/vipward/core/pluginhost"
+	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
 )
 
 // Status is the present state, from the loop's latest snapshot.
@@ -18,7 +17,7 @@ func (e *engine) Status() control.Status {
 	cfg := e.config.Load()
 	return control.Render(e.loop.snapshot.Load(), control.Extra{
 		Version: e.opt.Version, Hash: cfg.Hash, Started: e.started, Now: time.Now(),
-		Plugins: e.pluginStatus(), Connections: e.connections(),
+		Plugins: e.pluginStatus(), Fencers: e.fencers.status(), Traffic: e.traffic(),
 	})
 }
 
@@ -32,17 +31,8 @@ func (e *engine) pluginStatus() []control.Plugin {
 	return out
 }
 
-// connections are those that IPVS counts; none where it does not answer.
-func (e *engine) connections() map[desired.ServiceKey]map[netip.AddrPort]control.Counts {
-	out := map[desired.ServiceKey]map[netip.AddrPort]control.Counts{}
-	for key, servers := range e.services.Stats() {
-		out[key] = map[netip.AddrPort]control.Counts{}
-		for addr, c := range servers {
-			out[key][addr] = control.Counts(c)
-		}
-	}
-	return out
-}
+// traffic is what IPVS counts; nothing where it does not answer.
+func (e *engine) traffic() node.Traffic { return e.services.Stats() }
 
 // Progress is when the loop last went round.
 func (e *engine) Progress() time.Time { return time.Unix(0, e.loop.progress.Load()) }
@@ -70,28 +60,37 @@ func (e *engine) ReloadPlugin(ctx context.Context, name string) error {
 	return e.plugins.Reload(ctx, name)
 }
 
+func pluginMetrics(p pluginhost.Status) metrics.Plugin {
+	out := metrics.Plugin{
+		Name: p.Name, Kind: p.Kind, Up: p.State == pluginhost.Running, Restarts: p.Restarts, Dropped: p.Dropped, Refused: p.Refused,
+	}
+	if p.Kind == "checker" {
+		out.Checks = &metrics.Checks{
+			Targets: p.Checks.Targets, Stuck: p.Checks.Stuck, Runs: p.Checks.Runs, Lost: p.Checks.Lost,
+			Late: p.Checks.Late, LateBounds: pluginv1.LateClasses(), LateSum: p.Checks.LateSum,
+		}
+	}
+	return out
+}
+
 // metricsState is what a scrape shows.
 func (e *engine) metricsState() metrics.State {
 	cfg := e.config.Load()
 	s := metrics.State{
 		Snapshot: e.loop.snapshot.Load(), Now: time.Now(), Progress: e.Progress(), Version: e.opt.Version, Hash: cfg.Hash,
-		Connections: map[desired.ServiceKey]map[netip.AddrPort]metrics.Connections{},
+		Traffic:     e.traffic(),
 		LoopDropped: e.loop.dropped.Load(), WireDropped: map[string]uint64{}, SchedulerLate: e.loop.late.Load(), FollowersCut: e.ring.Cut(),
 	}
 	for _, p := range e.plugins.Status() {
-		s.Plugins = append(s.Plugins, metrics.Plugin{Name: p.Name, Kind: p.Kind, Up: p.State == pluginhost.Running, Restarts: p.Restarts})
+		s.Plugins = append(s.Plugins, pluginMetrics(p))
 	}
+	s.Fencers = e.fencers.metrics()
 	for _, q := range e.outbox.Stats() {
 		s.Outbox = append(s.Outbox, metrics.Queue(q))
 	}
+	s.OutboxUnsaved = e.outbox.Unsaved()
 	for _, w := range e.wire.Stats() {
-		s.WireDropped[w.Interface] = w.SendErrors
-	}
-	for key, servers := range e.services.Stats() {
-		s.Connections[key] = map[netip.AddrPort]metrics.Connections{}
-		for addr, c := range servers {
-			s.Connections[key][addr] = metrics.Connections(c)
-		}
+		s.WireDropped[w.Interface] += w.SendErrors
 	}
 	return s
 }

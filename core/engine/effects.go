@@ -17,18 +17,36 @@ import (
 
 // send puts one advert on the wire. What cannot be sent now is counted there; the next one comes soon.
 func (e *engine) send(a node.Advert) {
-	if err := e.wire.Send(a.Interface, a.Source, a.Destination, a.Payload); err != nil {
+	err := error(nil)
+	if a.MAC == [6]byte{} {
+		err = e.wire.Send(a.Interface, a.Source, a.Destination, a.Payload)
+	} else {
+		err = e.wire.SendFrom(a.Interface, a.MAC, a.Source, a.Destination, a.Payload)
+	}
+	if err != nil {
 		e.log.Debug("advert not sent", "error", err)
 	}
 }
 
 // desire hands the whole wish to those who apply it. A renewed lease comes with each advert and is no news for IPVS.
 func (e *engine) desire(s *desired.State) {
-	e.addresses.Set(s.Addresses, s.Announcements)
-	if e.wished == nil || !desired.SameServices(*e.wished, s.Services) {
-		e.wished = &s.Services
-		e.services.Set(s.Services)
+	e.refusals.Set(s.Refused)
+	e.addresses.Set(s)
+	if e.wished == nil || !e.wished.SameIPVS(s) {
+		e.wished = s
+		e.services.Set(s.Services, s.Timeouts)
+		e.markings.Set(s.Markings)
+		e.probing.Set(s.Probes, len(s.Services) > 0)
 	}
+}
+
+// unmarked tells that packets to services by firewall mark are not marked; an empty reason, that they are again.
+func (e *engine) unmarked(reason string) {
+	v := event.Event{Code: "service.unmarked", Severity: event.Critical, Kind: event.Service, Subject: "nftables", Reason: reason}
+	if reason == "" {
+		v.Code, v.Severity, v.Reason = "service.marked", event.Info, "packets to services by firewall mark are marked"
+	}
+	e.emit(v)
 }
 
 // tell numbers events and gives them to the log, to readers and to the notifiers.

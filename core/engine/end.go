@@ -16,9 +16,11 @@ const (
 func (e *engine) end(ctx context.Context) error {
 	notify(e.log, stateStopping)
 	e.verdicts.keep(e.loop.node.Verdicts(), time.Now())
+	e.marks.keep(e.loop.node.Marks())
 	applied, cancel := context.WithTimeout(ctx, applyLimit)
 	defer cancel()
-	err := errors.Join(e.addresses.Wait(applied), e.services.Wait(applied))
+	err := errors.Join(e.addresses.Wait(applied), e.services.Wait(applied), e.refusals.Wait(applied), e.markings.Wait(applied),
+		e.probing.Wait(applied))
 	if err != nil {
 		e.log.Error("not everything could be removed; leases end what is left of the addresses", "error", err)
 	}

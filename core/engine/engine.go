@@ -86,19 +86,24 @@ type engine struct {
 	links     *kernel.Links
 	addresses *kernel.Addresses
 	services  *kernel.Services
+	refusals  *kernel.Refusals
+	markings  *kernel.Markings
+	probing   *kernel.Probing
 	plugins   *pluginhost.Host
 	outbox    *outbox.Outbox
 	ring      *control.Ring
 	metrics   *metrics.Metrics
 	server    *control.Server
 	verdicts  *verdicts
+	fencers   *fencers
+	marks     *marks
 	socket    net.Listener
 	listener  *readOnly
 
 	config  atomic.Pointer[config.Config]
 	reloads reloads
-	seq     uint64             // of events; only the loop touches it
-	wished  *[]desired.Service // the last wish for IPVS; only the loop touches it
+	seq     uint64         // of events; only the loop touches it
+	wished  *desired.State // the last wish that was news for IPVS; only the loop touches it
 	answers answers
 	known   chan struct{} // closed when the interfaces are known
 }
@@ -164,13 +169,23 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	e.refusals = kernel.NewRefusals(kernel.RefusalOptions{Logger: e.log})
+	e.markings = kernel.NewMarkings(kernel.MarkingOptions{Logger: e.log, Report: e.unmarked})
+	e.probing = kernel.NewProbing(kernel.ProbingOptions{
+		Logger: e.log, Record: filepath.Join(e.opt.StateDir, cfg.Node.Name+".sysctls.json"),
+	})
 	e.services = kernel.NewServices(kernel.ServiceOptions{
 		Logger: e.log, Owned: filepath.Join(e.opt.StateDir, cfg.Node.Name+".services.json"),
 		Report: func(a node.ServicesApplied) { e.loop.Add(a) },
 	})
 	e.verdicts = newVerdicts(filepath.Join(e.opt.StateDir, cfg.Node.Name+".verdicts.json"), e.log)
+	e.marks = &marks{path: filepath.Join(e.opt.StateDir, cfg.Node.Name+".marks.json"), log: e.log}
 	e.links = kernel.NewLinks(kernel.LinkOptions{Logger: e.log, Changed: e.linksChanged, Drift: e.addresses.Drift})
-	e.outbox = outbox.New(outbox.Options{Logger: e.log, Deliver: e.deliver, Event: e.emit})
+	e.outbox = outbox.New(outbox.Options{
+		Logger: e.log, Deliver: e.deliver, Event: e.emit, Journal: filepath.Join(e.opt.StateDir, cfg.Node.Name+".outbox"),
+	})
+	e.seq = e.outbox.Restore()
+	e.fencers = newFencers(e.plugins.Fence, e.emit)
 	e.server = control.NewServer(control.Options{API: e, Events: e.ring, Metrics: e.metrics.Handler(), Logger: e.log})
 	return nil
 }
@@ -181,12 +196,14 @@ func (e *engine) run(ctx context.Context, sig Signals) error {
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	parts := []func(context.Context) error{
-		e.links.Run, e.addresses.Run, e.services.Run, e.outbox.Run,
+		e.links.Run, e.addresses.Run, e.services.Run, e.refusals.Run, e.markings.Run, e.probing.Run, e.outbox.Run,
 		func(ctx context.Context) error { return e.server.Run(ctx, e.socket) },
 		func(ctx context.Context) error { return e.listener.run(ctx, e.server) },
 		func(ctx context.Context) error { return watch(ctx, e.log, e.loop) },
 		func(ctx context.Context) error { return e.onSignals(ctx, sig.Reload) },
 		func(ctx context.Context) error { return e.verdicts.run(ctx, e.loop) },
+		e.fencers.run,
+		func(ctx context.Context) error { return e.marks.run(ctx, e.loop) },
 	}
 	for _, part := range parts {
 		g.Go(func() error { return part(ctx) })
@@ -223,8 +240,9 @@ func (e *engine) begin(ctx context.Context) error {
 	cfg := e.config.Load()
 	e.wire.Set(ports(cfg))
 	e.outbox.Set(cfg.Notifiers)
-	e.loop.Hurry(node.Start{Held: held, Verdicts: e.verdicts.read(time.Now())}, time.Now())
-	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers)
+	e.loop.Hurry(node.Start{Held: held, Marks: e.marks.read(), Verdicts: e.verdicts.read(time.Now())}, time.Now())
+	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, cfg.Fencers...)
+	e.fencers.Set(cfg)
 	notify(e.log, stateReady)
 	e.log.Info("started", "version", e.opt.Version, "node", cfg.Node.Name, "config_hash", cfg.Hash)
 	return nil
@@ -261,17 +279,16 @@ func (e *engine) linksChanged(l node.Links) {
 	}
 }
 
-// ports are the sockets that the instances need: one for each interface.
+// ports are the sockets that the instances need; what is named twice is one.
 func ports(configs ...*config.Config) []wire.Port {
-	multicast := map[string]bool{}
+	var out []wire.Port
 	for _, c := range configs {
 		for _, i := range c.Node.Instances {
-			multicast[i.Interface] = multicast[i.Interface] || len(i.VRRP.Peers) == 0
+			everybody := len(i.VRRP.Peers) == 0
+			out = append(out, wire.Port{
+				Interface: i.Interface, IPv6: i.VRRP.IPv6(), Multicast: everybody, Frames: everybody && i.VMAC != "",
+			})
 		}
-	}
-	out := make([]wire.Port, 0, len(multicast))
-	for name, m := range multicast {
-		out = append(out, wire.Port{Interface: name, Multicast: m})
 	}
 	return out
 }

@@ -18,8 +18,12 @@ const (
 	pulse = 500 * time.Millisecond
 	// lateAfter is the lateness of a wake-up that is counted: a machine on which it happens often is too busy for fast adverts.
 	lateAfter = 10 * time.Millisecond
-	// snapshotEvery is how old a snapshot may get while only adverts come and go.
+	// snapshotEvery is how old a snapshot may get while only adverts come and go, snapshotPause how old while a crowd of inputs
+	// waits of which each may change something.
 	snapshotEvery = 100 * time.Millisecond
+	snapshotPause = 20 * time.Millisecond
+	// gatherSize is how many results of checks go into one step.
+	gatherSize = 512
 )
 
 // loop is the only caller of [node.Node.Step]. Everything that happens comes in through its channels, and everything that is
@@ -39,6 +43,9 @@ type loop struct {
 	answer func(node.Answer)
 	// waited and stepped observe how long an input waited and a step took.
 	waited, stepped func(time.Duration)
+
+	left node.Input // taken from routine while gathering, not yet done; only Run touches it
+	news bool       // that the snapshot does not show yet; only Run touches it
 
 	snapshot atomic.Pointer[node.Snapshot]
 	progress atomic.Int64 // when the loop last went round, as Unix nanoseconds
@@ -118,11 +125,15 @@ func (l *loop) next(ctx context.Context, stop *<-chan struct{}) (node.Output, er
 		return l.step(a.in, a.at), nil
 	default:
 	}
+	if in := l.left; in != nil {
+		l.left = nil
+		return l.step(l.gather(in), time.Time{}), nil
+	}
 	select {
 	case a := <-l.urgent:
 		return l.step(a.in, a.at), nil
 	case in := <-l.routine:
-		return l.step(in, time.Time{}), nil
+		return l.step(l.gather(in), time.Time{}), nil
 	case <-l.timer.C:
 		if time.Since(l.due) > lateAfter {
 			l.late.Add(1)
@@ -136,6 +147,30 @@ func (l *loop) next(ctx context.Context, stop *<-chan struct{}) (node.Output, er
 	case <-ctx.Done():
 		return node.Output{}, ctx.Err()
 	}
+}
+
+// gather makes one input of the results of checks that wait: each step has its price, whatever is in it.
+func (l *loop) gather(in node.Input) node.Input {
+	first, ok := in.(node.Observed)
+	if !ok || len(l.routine) == 0 {
+		return in
+	}
+	all := make(node.Observations, 1, min(len(l.routine)+1, gatherSize))
+	all[0] = first
+	for len(all) < gatherSize {
+		select {
+		case next := <-l.routine:
+			o, ok := next.(node.Observed)
+			if !ok {
+				l.left = next
+				return all
+			}
+			all = append(all, o)
+		default:
+			return all
+		}
+	}
+	return all
 }
 
 // step is one step of the node; since is when its cause came about, zero where nobody knows.
@@ -168,9 +203,18 @@ func (l *loop) obey(out node.Output) {
 // publish shows the state to readers: at once where something changed, else now and then.
 func (l *loop) publish(now time.Time, out node.Output) {
 	l.progress.Store(now.UnixNano())
+	l.news = l.news || out.Desired != nil || len(out.Events) > 0
 	old := l.snapshot.Load()
-	if old == nil || out.Desired != nil || len(out.Events) > 0 || now.Sub(old.At) >= snapshotEvery {
+	age := snapshotEvery
+	switch {
+	case l.news && len(l.routine) == 0 && l.left == nil:
+		age = 0
+	case l.news:
+		age = snapshotPause
+	}
+	if old == nil || now.Sub(old.At) >= age {
 		l.snapshot.Store(l.node.Snapshot(now))
+		l.news = false
 	}
 }
 

@@ -106,7 +106,8 @@ func (e *engine) adopt(ctx context.Context, cfg *config.Config) error {
 	}
 	e.wire.Set(ports(cfg))
 	e.outbox.Set(cfg.Notifiers)
-	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers)
+	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, cfg.Fencers...)
+	e.fencers.Set(cfg)
 	return nil
 }
 

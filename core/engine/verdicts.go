@@ -133,7 +133,7 @@ func (v *verdicts) keep(now []node.Verdict, at time.Time) {
 }
 
 // writeVerdicts replaces the file, so that a reader sees the old one or the new one.
-func writeVerdicts(path string, verdicts []node.Verdict) (err error) {
+func writeVerdicts(path string, verdicts []node.Verdict) error {
 	file := verdictFile{Version: 1, Verdicts: make([]verdictEntry, len(verdicts))}
 	for i, e := range verdicts {
 		file.Verdicts[i] = verdictEntry(e)
@@ -145,6 +145,11 @@ func writeVerdicts(path string, verdicts []node.Verdict) (err error) {
 	if len(text) > maxVerdicts {
 		return fmt.Errorf("write %s: %d bytes are more than %d", path, len(text), maxVerdicts)
 	}
+	return replaceFile(path, append(text, '\n'))
+}
+
+// replaceFile writes a file so that a reader sees the old one or the new one.
+func replaceFile(path string, text []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
@@ -154,7 +159,7 @@ func writeVerdicts(path string, verdicts []node.Verdict) (err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	_, err = f.Write(append(text, '\n'))
+	_, err = f.Write(text)
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}

@@ -21,24 +21,31 @@ type Kind string
 const (
 	Daemon     Kind = "daemon"
 	Instance   Kind = "instance"
+	Group      Kind = "group"
 	Address    Kind = "address"
+	Route      Kind = "route"
 	RealServer Kind = "real_server"
 	Service    Kind = "service"
 	Checker    Kind = "checker"
 	Plugin     Kind = "plugin"
 	Notifier   Kind = "notifier"
+	Fencer     Kind = "fencer"
 	Interface  Kind = "interface"
 )
 
 // Event is one thing that happened. The zero values of From, To, Reason and Attrs mean "does not apply".
 type Event struct {
-	// Seq counts the events of one daemon, from 1. Set by the engine.
+	// Seq counts the events of one node, from 1, also over restarts of the daemon with its state directory. Set by the engine.
 	Seq uint64 `json:"seq"`
 	// Time is when it happened, by the wall clock. Set by the engine.
 	Time time.Time `json:"time"`
 	// Node is the name of the node that reports. Set by the engine.
 	Node string `json:"node"`
 	// Code names the kind of occurrence for machines, for example "instance.state" or "address.missing". Codes are stable.
+	// Checks that have no results for too long are told as "checker.stale" and "real_server.stale", each by itself, and as
+	// "checker.fresh" and "real_server.fresh" when they have some again. Where more than 8 checks of a plugin are without results,
+	// there is one event for all of them, of kind plugin: "checks.stale", and "checks.fresh" when they are back, with their
+	// number in Reason. Those that do not come back with the others are then told by themselves.
 	Code string `json:"code"`
 	// Severity is how urgent it is.
 	Severity Severity `json:"severity"`

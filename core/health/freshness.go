@@ -67,5 +67,14 @@ func (f *Freshness) Expire(now time.Time) bool {
 	return true
 }
 
-// Limit changes how long a result is good.
-func (f *Freshness) Limit(limit time.Duration) { f.limit = limit }
+// SetLimit changes how long a result is good.
+func (f *Freshness) SetLimit(limit time.Duration) { f.limit = limit }
+
+// Limit is how long a result is good; 0 for ever.
+func (f *Freshness) Limit() time.Duration { return f.limit }
+
+// Overdue tells whether the result that should have come by now has not: more than half of the time that the last one is good
+// for is over.
+func (f *Freshness) Overdue(now time.Time) bool {
+	return f.limit > 0 && !f.from.IsZero() && f.Silence(now) > f.limit/2
+}

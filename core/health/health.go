@@ -45,6 +45,8 @@ type Observation struct {
 	Reason string
 	// Weight is the weight that the check asks for; negative for none.
 	Weight int
+	// Values are figures that the check has measured, by name; nil for none. Nobody changes the map.
+	Values map[string]float64
 }
 
 // Check is the state of one check. The zero value is not usable: see [New].

@@ -29,25 +29,22 @@ type AddressOptions struct {
 	Report func(node.Applied)
 }
 
-// Addresses keeps the wished addresses on the interfaces and announces them by gratuitous ARP (IPv4). The interfaces are those
+// Addresses keeps the wished addresses on the interfaces and announces them, by gratuitous ARP or unsolicited
+// neighbour advertisements. The interfaces are those
 // of the network namespace of the thread that calls [NewAddresses].
 //
 // An address with a lease is installed with a lifetime that ends with the lease, so that the kernel removes it when this
 // process no longer renews it. Addresses bear a mark (IFA_PROTO 118), by which a later run knows them.
 type Addresses struct {
 	opt    AddressOptions
-	wish   *mailbox[addressWish]
+	wish   *mailbox[*desired.State]
 	drift  chan struct{}
 	table  table
+	rtnl   *rtnl // nil where there is no kernel
 	sender sender
 	close  func()
 
 	announced, unannounced atomic.Uint64
-}
-
-type addressWish struct {
-	addresses     []desired.Address
-	announcements []desired.Announcement
 }
 
 // NewAddresses opens the sockets. Run must follow, for it closes them.
@@ -62,6 +59,7 @@ func NewAddresses(opt AddressOptions) (*Addresses, error) {
 		return nil, err
 	}
 	a := newAddresses(opt, r, p)
+	a.rtnl = r
 	a.close = func() {
 		r.close()
 		p.close()
@@ -71,15 +69,16 @@ func NewAddresses(opt AddressOptions) (*Addresses, error) {
 
 func newAddresses(opt AddressOptions, t table, s sender) *Addresses {
 	return &Addresses{
-		opt: opt, wish: newMailbox[addressWish](), drift: make(chan struct{}, 1), table: t, sender: s, close: func() {},
+		opt: opt, wish: newMailbox[*desired.State](), drift: make(chan struct{}, 1), table: t, sender: s, close: func() {},
 	}
 }
 
 // Set replaces the wish. It never blocks, and a wish that comes before the one before it was applied takes its place. Nothing
 // in the kernel is touched before the first call.
-func (a *Addresses) Set(want []desired.Address, announce []desired.Announcement) {
-	a.wish.put(addressWish{want, announce})
-}
+//
+// Of the state it takes the addresses with their announcements, the interfaces of virtual MAC addresses, routes and rules. It only
+// reads it.
+func (a *Addresses) Set(s *desired.State) { a.wish.put(s) }
 
 // Drift asks for a look at the kernel, because somebody has changed something. It never blocks.
 func (a *Addresses) Drift() { nudge(a.drift) }
@@ -119,9 +118,10 @@ func (a *Addresses) Held() ([]desired.AddressKey, error) {
 // Run applies the wishes until ctx ends. The last wish then stays in force, for as long as its leases run.
 func (a *Addresses) Run(ctx context.Context) error {
 	defer a.close()
-	k := newKeeper(a.table, newAnnouncer(a.announce), a.opt.Logger)
+	k := newKeeper(a.table, newAnnouncer(a.announce), newVirtual(a.rtnl, a.opt.Logger), newRoutes(a.rtnl, a.opt.Logger), a.opt.Logger)
 	timer := time.NewTimer(lookEvery)
 	defer timer.Stop()
+	watching := false
 	taken := uint64(0) // the number of the wish in force, 0 before the first
 	for {
 		select {
@@ -129,7 +129,7 @@ func (a *Addresses) Run(ctx context.Context) error {
 			return nil
 		case <-a.wish.changed:
 			first := taken == 0
-			var wish addressWish
+			var wish *desired.State
 			wish, taken = a.wish.take()
 			k.set(time.Now(), wish, first)
 		case <-a.drift:
@@ -140,6 +140,12 @@ func (a *Addresses) Run(ctx context.Context) error {
 			continue
 		}
 		k.work(time.Now())
+		if k.routes.used && !watching {
+			watching = true
+			if err := watchRoutes(ctx, a.Drift); err != nil {
+				a.opt.Logger.Warn("routes and rules are looked at every 30s only", "error", err)
+			}
+		}
 		a.report(k)
 		a.wish.finish(taken)
 		timer.Reset(time.Until(k.next()))
@@ -169,6 +175,8 @@ type table interface {
 	links() ([]link, error)
 	list() ([]entry, error)
 	replace(entry) error
+	settle(entry, time.Duration)
+	promote(index int) error
 	remove(entry) error
 }
 

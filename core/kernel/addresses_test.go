@@ -51,7 +51,7 @@ func (r *rig) wish(want ...desired.Address) {
 			want[i].Renewed = time.Now()
 		}
 	}
-	r.Set(want, nil)
+	r.Set(&desired.State{Addresses: want})
 	synctest.Wait()
 }
 
@@ -400,8 +400,8 @@ func TestAddressesRefusesUnknownScope(t *testing.T) {
 
 func TestWaitReturnsWhenTheLatestWishWasTried(t *testing.T) {
 	drive(t, func(r *rig) {
-		r.Set([]desired.Address{address("eth0", "10.0.0.1/24")}, nil)
-		r.Set(nil, nil)
+		r.Set(&desired.State{Addresses: []desired.Address{address("eth0", "10.0.0.1/24")}})
+		r.Set(&desired.State{})
 		if err := r.Wait(r.Context()); err != nil {
 			t.Error(err)
 		}
@@ -409,7 +409,7 @@ func TestWaitReturnsWhenTheLatestWishWasTried(t *testing.T) {
 	})
 	synctest.Test(t, func(t *testing.T) {
 		a := newAddresses(AddressOptions{}, nil, nil) // nobody runs it
-		a.Set(nil, nil)
+		a.Set(&desired.State{})
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		if err := a.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {

@@ -2,7 +2,8 @@ package kernel
 
 import (
 	"bytes"
-	"net"
+	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -23,6 +24,7 @@ type announcer struct {
 	send   func(link, []byte) error
 	held   map[desired.AddressKey]link
 	bursts map[desired.AddressKey]*burst
+	free   map[string]time.Time // by interface, when the next frame of a burst with an interval may go out
 }
 
 // burst is the announcing of one address.
@@ -30,12 +32,13 @@ type burst struct {
 	want  desired.Announcement
 	due   []time.Time // of the frames to send, in order
 	again time.Time   // the next refresh; zero for none
-	frame []byte
-	mac   net.HardwareAddr // that frame is made for
+	sent  int         // frames of this burst
+	frame [2][]byte   // of both forms, in turn
+	made  link        // that they are made for
 }
 
 func newAnnouncer(send func(link, []byte) error) *announcer {
-	return &announcer{send: send, held: map[desired.AddressKey]link{}, bursts: map[desired.AddressKey]*burst{}}
+	return &announcer{send: send, held: map[desired.AddressKey]link{}, bursts: map[desired.AddressKey]*burst{}, free: map[string]time.Time{}}
 }
 
 // set replaces the wish. A new epoch of an address that is held begins a new burst; what is no longer wished is cancelled.
@@ -79,20 +82,41 @@ func (a *announcer) lost(key desired.AddressKey) {
 
 // run sends what is due, at most so many frames.
 func (a *announcer) run(now time.Time, most int) {
+	var due []*burst
 	for _, b := range a.bursts {
 		if !b.again.IsZero() && !now.Before(b.again) {
 			b.refresh(now)
 			b.plan(now, b.want.RefreshRepeat)
 		}
+		if len(b.due) > 0 && !now.Before(b.due[0]) {
+			due = append(due, b)
+		}
+	}
+	slices.SortFunc(due, func(x, y *burst) int {
+		return cmp.Or(x.due[0].Compare(y.due[0]), compareKeys(x.want.AddressKey, y.want.AddressKey))
+	})
+	for _, b := range due {
 		most -= a.flush(now, b, most)
 	}
+}
+
+// wait is when the interface of a burst is free for its next frame; zero for now.
+func (a *announcer) wait(b *burst) time.Time {
+	if b.want.Interval == 0 {
+		return time.Time{}
+	}
+	return a.free[b.want.Interface]
 }
 
 // next is when run has something to do; zero for never.
 func (a *announcer) next() time.Time {
 	var next time.Time
 	for _, b := range a.bursts {
-		for _, t := range [...]time.Time{b.first(), b.again} {
+		first := b.first()
+		if at := a.wait(b); !first.IsZero() && first.Before(at) {
+			first = at
+		}
+		for _, t := range [...]time.Time{first, b.again} {
 			if next.IsZero() {
 				next = t
 			}
@@ -106,30 +130,51 @@ func (a *announcer) next() time.Time {
 // up: the later ones of the burst are there for that.
 func (a *announcer) flush(now time.Time, b *burst, most int) int {
 	n := 0
-	for n < most && len(b.due) > 0 && !now.Before(b.due[0]) {
+	for n < most && len(b.due) > 0 && !now.Before(b.due[0]) && !now.Before(a.wait(b)) {
 		b.due = b.due[1:]
 		n++
 		l := a.held[b.want.AddressKey]
-		if len(l.mac) == 0 || l.flags&unix.IFF_NOARP != 0 || !b.want.Prefix.Addr().Is4() {
-			continue // nobody asks there for addresses by ARP
+		if len(l.mac) == 0 || l.flags&unix.IFF_NOARP != 0 {
+			continue // nobody asks there for hardware addresses
 		}
-		if frame := b.frameFor(l.mac); frame != nil {
+		if frame := b.frameFor(l); frame != nil {
 			_ = a.send(l, frame) // counted by the sender
+			a.free[b.want.Interface] = now.Add(b.want.Interval)
 		}
 	}
 	return n
 }
 
 // frameFor is the frame to send, made once for each hardware address.
-func (b *burst) frameFor(mac net.HardwareAddr) []byte {
-	if b.frame == nil || !bytes.Equal(b.mac, mac) {
-		frame, err := gratuitous(mac, b.want.Prefix.Addr())
+func (b *burst) frameFor(l link) []byte {
+	if b.frame[0] == nil || !bytes.Equal(b.made.mac, l.mac) || b.made.forwards != l.forwards {
+		frame, err := announcements(l, b.want.Prefix.Addr())
 		if err != nil {
-			return nil // it takes any six bytes and any IPv4 address, so this is never reached
+			return nil // it takes any six bytes and any address, so this is never reached
 		}
-		b.mac, b.frame = mac, frame
+		b.made, b.frame = l, frame
 	}
-	return b.frame
+	b.sent++
+	return b.frame[(b.sent-1)%len(b.frame)]
+}
+
+// announcements are the frames that tell everybody on the link where an address is now. Of IPv4 there are two, and they go out in
+// turn: some switches and hosts learn from requests only, and some from answers only.
+func announcements(l link, vip netip.Addr) (both [2][]byte, err error) {
+	for k := range both {
+		switch {
+		case vip.Is6():
+			both[k], err = unsolicited(l.mac, vip, l.forwards)
+		case k == 0:
+			both[k], err = gratuitous(l.mac, vip)
+		default:
+			both[k], err = unasked(l.mac, vip)
+		}
+		if err != nil {
+			return both, err
+		}
+	}
+	return both, nil
 }
 
 func (b *burst) first() time.Time {
@@ -149,7 +194,9 @@ func (b *burst) start(now time.Time) {
 	b.refresh(now)
 }
 
+// plan adds a burst, which begins with a request.
 func (b *burst) plan(at time.Time, repeat int) {
+	b.sent = 0
 	for n := range repeat {
 		d := spread(n)
 		if b.want.Interval > 0 {

@@ -17,7 +17,7 @@ import (
 // announced wishes one address with its announcement.
 func (r *rig) announced(epoch uint64, g desired.Garp) {
 	k := key("eth0", "10.0.0.1/24")
-	r.Set([]desired.Address{{AddressKey: k}}, []desired.Announcement{{AddressKey: k, Epoch: epoch, Garp: g}})
+	r.Set(&desired.State{Addresses: []desired.Address{{AddressKey: k}}, Announcements: []desired.Announcement{{AddressKey: k, Epoch: epoch, Garp: g}}})
 	synctest.Wait()
 }
 
@@ -78,7 +78,7 @@ func TestRenewalIsNotAnnounced(t *testing.T) {
 		a := leased("eth0", "10.0.0.1/24", time.Second)
 		for range 2 {
 			a.Renewed = time.Now()
-			r.Set([]desired.Address{a}, []desired.Announcement{{AddressKey: a.AddressKey, Epoch: 1, Garp: desired.Garp{Repeat: 1}}})
+			r.Set(&desired.State{Addresses: []desired.Address{a}, Announcements: []desired.Announcement{{AddressKey: a.AddressKey, Epoch: 1, Garp: desired.Garp{Repeat: 1}}}})
 			r.after(250 * time.Millisecond)
 		}
 		r.expect(t, `
@@ -182,4 +182,33 @@ func TestGratuitousARPIsThatOfKeepalived(t *testing.T) {
 	if !strings.HasPrefix(got, want) || strings.Trim(got[len(want):], "0") != "" || len(frame) != 60 {
 		t.Errorf("frame of %d bytes: %s\nwant %s and zeros up to 60", len(frame), got, want)
 	}
+}
+
+// Two addresses of one interface share its interval, and each is told before any is repeated.
+func TestIntervalHoldsForTheWholeInterface(t *testing.T) {
+	drive(t, func(r *rig) {
+		var s desired.State
+		for _, p := range []string{"10.0.0.1/32", "10.0.0.2/32"} {
+			s.Addresses = append(s.Addresses, address("eth0", p))
+			s.Announcements = append(s.Announcements, desired.Announcement{
+				AddressKey: key("eth0", p), Epoch: 1, Garp: desired.Garp{Repeat: 2, Interval: 50 * time.Millisecond},
+			})
+		}
+		s.Addresses = append(s.Addresses, address("eth1", "10.0.0.3/32"))
+		s.Announcements = append(s.Announcements, desired.Announcement{
+			AddressKey: key("eth1", "10.0.0.3/32"), Epoch: 1, Garp: desired.Garp{Repeat: 1, Interval: 50 * time.Millisecond},
+		})
+		r.Set(&s)
+		r.after(time.Second)
+		r.expect(t, `
+			0s list
+			0s add 10.0.0.1/32 to eth0 for 0s
+			0s announce .1 on eth0
+			0s add 10.0.0.2/32 to eth0 for 0s
+			0s add 10.0.0.3/32 to eth1 for 0s
+			0s announce .3 on eth1
+			50ms announce .2 on eth0
+			100ms announce .1 on eth0
+			150ms announce .2 on eth0`)
+	})
 }

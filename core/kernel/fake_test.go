@@ -131,6 +131,10 @@ func (k *fakeKernel) replace(e entry) error {
 	return nil
 }
 
+func (k *fakeKernel) settle(entry, time.Duration) {}
+
+func (k *fakeKernel) promote(int) error { return nil }
+
 func (k *fakeKernel) remove(e entry) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

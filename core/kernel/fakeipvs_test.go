@@ -10,6 +10,8 @@ import (
 
 	"github.com/cloudflare/ipvs"
 	"golang.org/x/sys/unix"
+
+	"github.com/vipward/vipward/core/desired"
 )
 
 // fakeIPVS is a table of services in memory with the manners of the kernel's: an empty list is an error, what exists cannot be
@@ -21,13 +23,15 @@ type fakeIPVS struct {
 	opened   int
 	closed   chan struct{}
 	services []fakeService
+	timeouts ipvs.Config
 	trace    []string
 	refuse   map[string]error // by the beginning of the line in the trace
 }
 
 type fakeService struct {
 	ipvs.Service
-	dests []ipvs.DestinationExtended
+	engine string
+	dests  []ipvs.DestinationExtended
 }
 
 func (f *fakeIPVS) dial() (ipvsTable, error) {
@@ -98,7 +102,7 @@ func (f *fakeIPVS) Services() ([]ipvs.ServiceExtended, error) {
 	var all []ipvs.ServiceExtended
 	for _, s := range f.services {
 		s.Flags |= ipvs.ServiceHashed
-		all = append(all, ipvs.ServiceExtended{Service: s.Service})
+		all = append(all, ipvs.ServiceExtended{Service: s.Service, Stats64: ipvs.Stats{Connections: 1 << 33, IncomingByteRate: 5}})
 	}
 	return all, nil
 }
@@ -127,7 +131,7 @@ func (f *fakeIPVS) UpdateService(s ipvs.Service) error {
 	if old == nil {
 		return unix.ESRCH
 	}
-	old.Service = s
+	old.Service, old.engine = s, ""
 	return nil
 }
 
@@ -166,7 +170,9 @@ func (f *fakeIPVS) CreateDestination(s ipvs.Service, d ipvs.Destination) error {
 	case old.find(d) >= 0:
 		return unix.EEXIST
 	}
-	old.dests = append(old.dests, ipvs.DestinationExtended{Destination: d, ActiveConnections: 3, InactiveConnections: 4})
+	old.dests = append(old.dests, ipvs.DestinationExtended{
+		Destination: d, ActiveConnections: 3, InactiveConnections: 4, Stats64: ipvs.Stats{IncomingBytes: 1 << 40},
+	})
 	return nil
 }
 
@@ -210,4 +216,44 @@ func (f *fakeIPVS) asked() []string {
 	t := f.trace
 	f.trace = nil
 	return t
+}
+
+func (f *fakeIPVS) Engines() (map[desired.ServiceKey]string, error) {
+	defer f.mu.Unlock()
+	if err := f.ask(""); err != nil {
+		return nil, err
+	}
+	engines := map[desired.ServiceKey]string{}
+	for _, s := range f.services {
+		if key, ok := readKey(s.Service); ok && s.engine != "" {
+			engines[key] = s.engine
+		}
+	}
+	return engines, nil
+}
+
+func (f *fakeIPVS) PutService(create bool, s ipvs.Service, engine string) error {
+	put := f.UpdateService
+	if create {
+		put = f.CreateService
+	}
+	if err := put(s); err != nil {
+		return err
+	}
+	f.by(func() { f.find(s).engine = engine })
+	return nil
+}
+
+func (f *fakeIPVS) Config() (ipvs.Config, error) {
+	defer f.mu.Unlock()
+	return f.timeouts, f.ask("")
+}
+
+func (f *fakeIPVS) SetConfig(c ipvs.Config) error {
+	defer f.mu.Unlock()
+	if err := f.ask("timeouts %d %d %d", c.TCPTimeout, c.TCPFinTimeout, c.UDPTimeout); err != nil {
+		return err
+	}
+	f.timeouts = c
+	return nil
 }

@@ -15,7 +15,17 @@ import (
 // gratuitous is the Ethernet frame of an ARP request for the address itself (RFC 5227 section 2.3), with the broadcast address
 // as the target's hardware address as keepalived and FRR have it; RFC 9568 section 6.4.1 with errata 7947 asks for the rest.
 func gratuitous(mac net.HardwareAddr, vip netip.Addr) ([]byte, error) {
-	p, err := arp.NewPacket(arp.OperationRequest, mac, vip, ethernet.Broadcast, vip)
+	return everybody(arp.OperationRequest, mac, vip, ethernet.Broadcast)
+}
+
+// unasked is the frame of an answer that nobody asked for (RFC 5227 section 3), to everybody.
+func unasked(mac net.HardwareAddr, vip netip.Addr) ([]byte, error) {
+	return everybody(arp.OperationReply, mac, vip, mac)
+}
+
+// everybody is a broadcast frame of ARP in which the address speaks of itself.
+func everybody(op arp.Operation, mac net.HardwareAddr, vip netip.Addr, target net.HardwareAddr) ([]byte, error) {
+	p, err := arp.NewPacket(op, mac, vip, target, vip)
 	if err != nil {
 		return nil, fmt.Errorf("make the announcement of %v: %w", vip, err)
 	}
@@ -46,8 +56,11 @@ func (p *packetSocket) send(index int, frame []byte) error {
 	if err != nil {
 		return err
 	}
-	to := &unix.SockaddrLinklayer{Ifindex: index, Halen: uint8(len(ethernet.Broadcast)), Protocol: networkOrder(unix.ETH_P_ARP)}
-	copy(to.Addr[:], ethernet.Broadcast)
+	if len(frame) < 14 {
+		return fmt.Errorf("send a frame of %d bytes: %w", len(frame), unix.EINVAL)
+	}
+	to := &unix.SockaddrLinklayer{Ifindex: index, Halen: 6, Protocol: networkOrder(binary.BigEndian.Uint16(frame[12:]))}
+	copy(to.Addr[:], frame[:6]) // its destination
 	var sent error
 	if err := raw.Control(func(fd uintptr) { sent = unix.Sendto(int(fd), frame, unix.MSG_DONTWAIT, to) }); err != nil {
 		return err

@@ -28,9 +28,13 @@ const (
 
 var errScope = errors.New("the scope is not global, site, link, host or a number up to 255")
 
-// apply adds and renews first, those first whose lease ends first, and then removes.
+// apply adds and renews first, those first whose lease ends first, and then removes. The interfaces of virtual MAC addresses come
+// before the addresses and go after them; routes, which may need an address, come after them and go before them.
 func (k *keeper) apply(now time.Time) {
 	k.forgive()
+	for _, name := range k.virtual.raise(now) {
+		delete(k.links, name) // it may have been made again
+	}
 	want := slices.Collect(maps.Values(k.want))
 	add, remove := desired.DiffAddresses(want, slices.Collect(maps.Keys(k.held)))
 	renew := slices.DeleteFunc(want, func(a desired.Address) bool {
@@ -45,11 +49,14 @@ func (k *keeper) apply(now time.Time) {
 			k.add(a)
 		}
 	}
+	k.routes.add(now)
+	k.routes.remove()
 	for _, key := range remove {
 		if k.mayTry(now, key) {
 			k.remove(now, key)
 		}
 	}
+	k.virtual.lower()
 }
 
 func compareKeys(a, b desired.AddressKey) int {
@@ -115,10 +122,30 @@ func (k *keeper) add(a desired.Address) {
 		until = now.Add(valid)
 	}
 	_, held := k.held[a.AddressKey]
+	if !held {
+		k.promote(a)
+		k.table.settle(e, localLimit)
+	}
 	k.held[a.AddressKey] = holding{Address: a, entry: e, until: until, applied: true}
 	k.changed = k.changed || !held
 	k.resolve(a.AddressKey)
 	k.announce.added(now, k.links[a.Interface], a.AddressKey)
+}
+
+// promote sees to it that an address which is the first of its subnet on the interface takes no other along when it goes: neither
+// a VIP nor an address of the host itself, which would be gone for good. It stays so, as systemd has it for all interfaces.
+func (k *keeper) promote(a desired.Address) {
+	l := k.links[a.Interface]
+	if a.Prefix.Addr().Is6() || a.Prefix.IsSingleIP() || l.promotes {
+		return
+	}
+	if err := k.table.promote(l.index); err != nil {
+		k.log.Warn("promote_secondaries could not be set: a VIP that goes may take other addresses of its subnet along", "interface", a.Interface, "error", err)
+		return
+	}
+	l.promotes = true
+	k.links[a.Interface] = l
+	k.log.Info("promote_secondaries was set, so that a VIP that goes takes no other address of its subnet along", "interface", a.Interface)
 }
 
 // tooLate leaves an address to the next renewal, since nothing is left of its lease. One that the kernel would keep for ever,
@@ -165,6 +192,9 @@ func lifetime(now time.Time, a desired.Address) (valid time.Duration, ok bool) {
 
 // entry is the address in the kernel's terms.
 func (k *keeper) entry(a desired.Address, valid time.Duration) (entry, error) {
+	if reason := k.virtual.failed[a.Interface]; reason != "" {
+		return entry{}, errors.New(reason)
+	}
 	l, known := k.links[a.Interface]
 	if !known {
 		var err error

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/node"
 )
 
 // ipvsTimeout bounds each call to IPVS.
@@ -34,23 +35,13 @@ type ipvsTable interface {
 	CreateDestination(ipvs.Service, ipvs.Destination) error
 	UpdateDestination(ipvs.Service, ipvs.Destination) error
 	RemoveDestination(ipvs.Service, ipvs.Destination) error
+	// Engines are the persistence engines of the services that have one.
+	Engines() (map[desired.ServiceKey]string, error)
+	// PutService makes or changes a service that has a persistence engine.
+	PutService(create bool, s ipvs.Service, engine string) error
+	Config() (ipvs.Config, error)
+	SetConfig(ipvs.Config) error
 	io.Closer
-}
-
-// dialIPVS opens the table of the network namespace of the calling thread.
-func dialIPVS() (ipvsTable, error) {
-	c, err := ipvs.New()
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, errNoIPVS
-	case err != nil:
-		return nil, fmt.Errorf("open IPVS: %w", err)
-	}
-	t, ok := c.(ipvsTable)
-	if !ok {
-		return nil, errors.New("open IPVS: its client cannot be closed")
-	}
-	return t, nil
 }
 
 // backend translates between the table and desired values. It opens the table when it is first needed and after each time
@@ -86,39 +77,50 @@ func (b *backend) close() {
 	}
 }
 
-// list reads the whole table. The services by firewall mark, which no wish can name, are left out.
-func (b *backend) list() ([]desired.Service, counters, error) {
+// list reads the whole table.
+func (b *backend) list() ([]desired.Service, node.Traffic, error) {
 	var found []ipvs.ServiceExtended
+	var engines map[desired.ServiceKey]string
 	err := b.call(func(t ipvsTable) (err error) {
-		found, err = t.Services()
-		return ignore(err, fs.ErrNotExist) // the table is empty
+		if found, err = t.Services(); errors.Is(err, fs.ErrNotExist) {
+			return nil // the table is empty
+		}
+		if err == nil {
+			engines, err = t.Engines()
+		}
+		return err
 	})
 	if err != nil {
 		return nil, nil, fmt.Errorf("list the services: %w", err)
 	}
 	var services []desired.Service
-	counts := counters{}
+	table := node.Traffic{}
 	for _, f := range found {
 		s, ok := readService(f.Service)
 		if !ok {
 			continue
 		}
+		s.Engine = engines[s.ServiceKey]
+		row := node.ServiceTraffic{Counts: readCounts(f.Stats64), Servers: map[netip.AddrPort]node.Counts{}}
 		var dests []ipvs.DestinationExtended
 		err := b.call(func(t ipvsTable) (err error) {
 			dests, err = t.Destinations(f.Service)
 			return ignore(err, fs.ErrNotExist) // it has none, or has gone since
 		})
 		if err != nil {
-			return nil, nil, fmt.Errorf("list the real servers of %s %v: %w", s.Protocol, s.Address, err)
+			return nil, nil, fmt.Errorf("list the real servers of %v: %w", s.ServiceKey, err)
 		}
-		counts[s.ServiceKey] = map[netip.AddrPort]Counts{}
 		for _, d := range dests {
+			c := readCounts(d.Stats64)
+			c.Active, c.Inactive, c.Persistent = d.ActiveConnections, d.InactiveConnections, d.PersistentConnections
 			s.Destinations = append(s.Destinations, readDestination(d.Destination))
-			counts[s.ServiceKey][netip.AddrPortFrom(d.Address, d.Port)] = Counts{Active: d.ActiveConnections, Inactive: d.InactiveConnections}
+			row.Servers[netip.AddrPortFrom(d.Address, d.Port)] = c
+			row.Active, row.Inactive, row.Persistent = row.Active+c.Active, row.Inactive+c.Inactive, row.Persistent+c.Persistent
 		}
+		table[s.ServiceKey] = row
 		services = append(services, s)
 	}
-	return services, counts, nil
+	return services, table, nil
 }
 
 func ignore(err, harmless error) error {
@@ -135,11 +137,18 @@ func (b *backend) apply(op desired.ServiceOp) error {
 		return fmt.Errorf("%v: %w", op, err)
 	}
 	d := writeDestination(op.Destination)
+	engine := op.Service.Engine
 	err = b.call(func(t ipvsTable) error {
 		switch op.Action {
 		case desired.AddService:
+			if engine != "" {
+				return t.PutService(true, s, engine)
+			}
 			return t.CreateService(s)
 		case desired.UpdateService:
+			if engine != "" {
+				return t.PutService(false, s, engine)
+			}
 			return t.UpdateService(s)
 		case desired.RemoveService:
 			return ignore(t.RemoveService(s), unix.ESRCH) // it has gone by itself
@@ -156,6 +165,10 @@ func (b *backend) apply(op desired.ServiceOp) error {
 	case err == nil:
 		return nil
 	case errors.Is(err, fs.ErrNotExist) && (op.Action == desired.AddService || op.Action == desired.UpdateService):
+		if engine != "" {
+			return fmt.Errorf("%v: the kernel has no scheduler %s or no persistence engine %s: run modprobe -a ip_vs_%[2]s ip_vs_pe_%[3]s (%[4]w)",
+				op, s.Scheduler, engine, err)
+		}
 		return fmt.Errorf("%v: the kernel has no scheduler %s: run modprobe ip_vs_%[2]s (%[3]w)", op, s.Scheduler, err)
 	}
 	return fmt.Errorf("%v: %w", op, err)
@@ -163,22 +176,22 @@ func (b *backend) apply(op desired.ServiceOp) error {
 
 // readService is false for a service that no wish can name.
 func readService(s ipvs.Service) (desired.Service, bool) {
-	if s.FWMark != 0 {
-		return desired.Service{}, false
-	}
-	protocol, ok := map[ipvs.Protocol]desired.Protocol{ipvs.TCP: desired.TCP, ipvs.UDP: desired.UDP, ipvs.SCTP: desired.SCTP}[s.Protocol]
-	d := desired.Service{
-		ServiceKey: desired.ServiceKey{Address: netip.AddrPortFrom(s.Address, s.Port), Protocol: protocol},
-		Scheduler:  s.Scheduler,
-	}
+	key, ok := readKey(s)
+	d := desired.Service{ServiceKey: key, Scheduler: s.Scheduler}
 	if s.Flags&ipvs.ServicePersistent != 0 {
 		d.Persistence = time.Duration(s.Timeout) * time.Second
 		d.Granularity = granularity(s.Netmask)
 	}
-	if s.Flags&^(ipvs.ServicePersistent|ipvs.ServiceHashed) != 0 {
-		d.Scheduler += " with flags" // which no wish has, so that it is seen to differ
-	}
+	d.Flags = desired.ServiceFlags(s.Flags &^ (ipvs.ServicePersistent | ipvs.ServiceHashed))
 	return d, ok
+}
+
+func readKey(s ipvs.Service) (desired.ServiceKey, bool) {
+	if s.FWMark != 0 {
+		return desired.Marked(s.FWMark, s.Family == ipvs.INET6), true
+	}
+	protocol, ok := map[ipvs.Protocol]desired.Protocol{ipvs.TCP: desired.TCP, ipvs.UDP: desired.UDP, ipvs.SCTP: desired.SCTP}[s.Protocol]
+	return desired.ServiceKey{Address: netip.AddrPortFrom(s.Address, s.Port), Protocol: protocol}, ok
 }
 
 // granularity is the length of the netmask.
@@ -196,16 +209,16 @@ func granularity(m netmask.Mask) int {
 // writeService gives every attribute: an update replaces all of them, and the kernel refuses a new service without a netmask.
 func writeService(s desired.Service) (ipvs.Service, error) {
 	protocol, ok := map[desired.Protocol]ipvs.Protocol{desired.TCP: ipvs.TCP, desired.UDP: ipvs.UDP, desired.SCTP: ipvs.SCTP}[s.Protocol]
-	if !ok {
+	if !ok && s.Mark == 0 {
 		return ipvs.Service{}, fmt.Errorf("unknown protocol %q", s.Protocol)
 	}
 	a := s.Address.Addr()
 	w := ipvs.Service{
-		Address: a, Port: s.Address.Port(), Family: family(a), Protocol: protocol, Scheduler: s.Scheduler,
-		Netmask: netmask.MaskFrom(a.BitLen(), a.BitLen()),
+		Address: a, Port: s.Address.Port(), FWMark: s.Mark, Family: family(a), Protocol: protocol, Scheduler: s.Scheduler,
+		Netmask: netmask.MaskFrom(a.BitLen(), a.BitLen()), Flags: ipvs.Flags(s.Flags),
 	}
 	if s.Persistence > 0 {
-		w.Flags = ipvs.ServicePersistent
+		w.Flags |= ipvs.ServicePersistent
 		w.Timeout = uint32(s.Persistence / time.Second)
 		w.Netmask = netmask.MaskFrom(s.Granularity, a.BitLen())
 	}
@@ -220,24 +233,34 @@ func family(a netip.Addr) ipvs.AddressFamily {
 }
 
 func readDestination(d ipvs.Destination) desired.Destination {
-	forward := map[ipvs.ForwardType]desired.Forward{
-		ipvs.DirectRoute: desired.DR, ipvs.Masquerade: desired.NAT, ipvs.Tunnel: desired.TUN,
-	}[d.FwdMethod] // empty for a method that no wish has
-	if forward == desired.TUN && d.TunnelType != ipvs.IPIP {
-		forward = ""
-	}
-	return desired.Destination{
-		Address: netip.AddrPortFrom(d.Address, d.Port), Forward: forward, Weight: int(d.Weight),
+	out := desired.Destination{
+		Address: netip.AddrPortFrom(d.Address, d.Port), Weight: int(d.Weight),
 		UpperThreshold: d.UpperThreshold, LowerThreshold: d.LowerThreshold,
+		Forward: map[ipvs.ForwardType]desired.Forward{
+			ipvs.DirectRoute: desired.DR, ipvs.Masquerade: desired.NAT, ipvs.Tunnel: desired.TUN,
+		}[d.FwdMethod], // empty for a method that no wish has
 	}
+	if out.Forward == desired.TUN {
+		out.Tunnel = desired.Tunnel{
+			Type: map[ipvs.TunnelType]string{ipvs.GUE: desired.GUE, ipvs.GRE: desired.GRE}[d.TunnelType], Port: d.TunnelPort,
+			Checksum: map[ipvs.TunnelFlags]string{
+				ipvs.TunnelEncapChecksum: desired.FullChecksum, ipvs.TunnelEncapRemoteChecksum: desired.RemoteChecksum,
+			}[d.TunnelFlags],
+		}
+	}
+	return out
 }
 
 func writeDestination(d desired.Destination) ipvs.Destination {
-	forward := map[desired.Forward]ipvs.ForwardType{
-		desired.DR: ipvs.DirectRoute, desired.NAT: ipvs.Masquerade, desired.TUN: ipvs.Tunnel,
-	}[d.Forward]
 	return ipvs.Destination{
-		Address: d.Address.Addr(), Port: d.Address.Port(), Family: family(d.Address.Addr()), FwdMethod: forward,
+		Address: d.Address.Addr(), Port: d.Address.Port(), Family: family(d.Address.Addr()),
+		FwdMethod: map[desired.Forward]ipvs.ForwardType{
+			desired.DR: ipvs.DirectRoute, desired.NAT: ipvs.Masquerade, desired.TUN: ipvs.Tunnel,
+		}[d.Forward],
 		Weight: uint32(d.Weight), UpperThreshold: d.UpperThreshold, LowerThreshold: d.LowerThreshold,
+		TunnelType: map[string]ipvs.TunnelType{desired.GUE: ipvs.GUE, desired.GRE: ipvs.GRE}[d.Tunnel.Type], TunnelPort: d.Tunnel.Port,
+		TunnelFlags: map[string]ipvs.TunnelFlags{
+			desired.FullChecksum: ipvs.TunnelEncapChecksum, desired.RemoteChecksum: ipvs.TunnelEncapRemoteChecksum,
+		}[d.Tunnel.Checksum],
 	}
 }

@@ -13,12 +13,15 @@ import (
 type keeper struct {
 	table    table
 	announce *announcer
+	virtual  *virtual
+	routes   *routes
 	log      *slog.Logger
 
 	want   map[desired.AddressKey]desired.Address
 	held   map[desired.AddressKey]holding
 	failed map[desired.AddressKey]*failure
 	links  map[string]link // as last seen
+	seen   map[string]int  // their numbers, as of the last look
 	marks  bool            // the kernel keeps marks
 
 	looked time.Time // the last look, zero for none
@@ -43,18 +46,18 @@ type failure struct {
 	delay   time.Duration
 }
 
-func newKeeper(t table, a *announcer, log *slog.Logger) *keeper {
+func newKeeper(t table, a *announcer, v *virtual, r *routes, log *slog.Logger) *keeper {
 	return &keeper{
-		table: t, announce: a, log: log,
+		table: t, announce: a, virtual: v, routes: r, log: log,
 		want: map[desired.AddressKey]desired.Address{}, held: map[desired.AddressKey]holding{},
 		failed: map[desired.AddressKey]*failure{}, links: map[string]link{},
 	}
 }
 
 // set takes a new wish and applies it. The first one begins with a look at what the kernel holds already.
-func (k *keeper) set(now time.Time, w addressWish, first bool) {
-	want := make(map[desired.AddressKey]desired.Address, len(w.addresses))
-	for _, a := range w.addresses {
+func (k *keeper) set(now time.Time, w *desired.State, first bool) {
+	want := make(map[desired.AddressKey]desired.Address, len(w.Addresses))
+	for _, a := range w.Addresses {
 		want[a.AddressKey] = a
 	}
 	for key := range k.failed {
@@ -63,7 +66,9 @@ func (k *keeper) set(now time.Time, w addressWish, first bool) {
 		}
 	}
 	k.want = want
-	k.announce.set(now, w.announcements)
+	k.virtual.set(w.VMACs)
+	k.routes.set(w)
+	k.announce.set(now, w.Announcements)
 	if first {
 		k.look(now)
 		return
@@ -88,6 +93,7 @@ func (k *keeper) next() time.Time {
 	for _, f := range k.failed {
 		next = earlier(next, f.retryAt)
 	}
+	next = earlier(earlier(next, k.virtual.retryAt), k.routes.next())
 	return earlier(next, k.announce.next())
 }
 
@@ -109,6 +115,11 @@ func (k *keeper) lookSoon(now time.Time) {
 }
 
 func (k *keeper) retryDue(now time.Time) bool {
+	for _, at := range [...]time.Time{k.virtual.retryAt, k.routes.next()} {
+		if !at.IsZero() && !now.Before(at) {
+			return true
+		}
+	}
 	for _, f := range k.failed {
 		if !now.Before(f.retryAt) {
 			return true
@@ -119,6 +130,7 @@ func (k *keeper) retryDue(now time.Time) bool {
 
 // look compares with the kernel itself, and then applies the wish.
 func (k *keeper) look(now time.Time) {
+	first := k.looked.IsZero()
 	k.looked, k.lookAt = now, now.Add(lookEvery)
 	entries, err := k.table.list()
 	var links []link
@@ -131,9 +143,15 @@ func (k *keeper) look(now time.Time) {
 		k.apply(now)
 		return
 	}
+	k.hurry(now, links)
 	clear(k.links)
 	for _, l := range links {
 		k.links[l.name] = l
+	}
+	k.virtual.look(k.links)
+	if err := k.routes.look(k.links, first); err != nil {
+		k.log.Warn("the kernel's routes and rules could not be read; the next try is soon", "error", err)
+		k.lookAt = now.Add(retryFirst)
 	}
 	found := make(map[place]entry, len(entries))
 	for _, e := range entries {
@@ -143,6 +161,20 @@ func (k *keeper) look(now time.Time) {
 	k.forgetLost(now, found)
 	k.meetStrangers(found)
 	k.apply(now)
+}
+
+// hurry has what failed tried at once where its interface has come, or was made again, since the last look.
+func (k *keeper) hurry(now time.Time, links []link) {
+	seen := make(map[string]int, len(links))
+	for _, l := range links {
+		seen[l.name] = l.index
+	}
+	for key, f := range k.failed {
+		if index := seen[key.Interface]; index != 0 && index != k.seen[key.Interface] {
+			f.retryAt = now
+		}
+	}
+	k.seen = seen
 }
 
 // forgetLost drops what was held and is no longer there as it was left, so that apply puts it right. What went with its lease
@@ -190,7 +222,7 @@ func (k *keeper) meetStrangers(found map[place]entry) {
 
 // report says what has happened since the last one, and whether anything has.
 func (k *keeper) report() (node.Applied, bool) {
-	if !k.changed && len(k.repaired) == 0 {
+	if !k.changed && len(k.repaired) == 0 && !k.routes.changed && len(k.routes.repaired) == 0 {
 		return node.Applied{}, false
 	}
 	r := node.Applied{Failed: map[desired.AddressKey]string{}}
@@ -205,6 +237,7 @@ func (k *keeper) report() (node.Applied, bool) {
 		}
 	}
 	slices.SortFunc(r.Repaired, compareKeys)
+	r.FailedRoutes, r.RepairedRoutes = k.routes.report()
 	k.changed, k.repaired = false, nil
 	return r, true
 }

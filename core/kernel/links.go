@@ -32,8 +32,8 @@ type LinkOptions struct {
 	Logger *slog.Logger
 	// Changed is called with the state of all interfaces: once at the beginning, and then whenever it has changed. Required.
 	Changed func(node.Links)
-	// Drift is called at once when an address was deleted or changed, or an interface has gone, by whomever. It must not
-	// block. Required.
+	// Drift is called at once when an address was deleted or changed, or an interface has come, gone, or changed its state, by
+	// whomever. It must not block. Required.
 	Drift func()
 }
 
@@ -101,8 +101,12 @@ func (l *Links) follow(ctx context.Context, r *rtnl, last node.Links) (node.Link
 			return last, readErr
 		}
 		if last == nil || !maps.EqualFunc(last, now, equalLink) {
+			moved := last != nil && !maps.EqualFunc(last, now, sameState)
 			last = now
 			l.opt.Changed(now)
+			if moved {
+				l.opt.Drift() // an interface that is back can hold again what it could not
+			}
 		}
 		select {
 		case <-ctx.Done():
@@ -156,7 +160,7 @@ func classify(typ uint16, data []byte) (concerns, drift bool) {
 	return false, false
 }
 
-// readLinks reads the state of all interfaces, and leaves out the addresses that bear our mark.
+// readLinks reads the state of all interfaces, and leaves out the addresses that bear our mark, and those that cannot be used yet.
 func readLinks(r *rtnl) (node.Links, error) {
 	links, err := r.links()
 	if err != nil {
@@ -169,7 +173,7 @@ func readLinks(r *rtnl) (node.Links, error) {
 	addresses := map[int][]netip.Prefix{}
 	for _, primary := range []bool{true, false} {
 		for _, e := range entries {
-			if e.mark != mark && e.secondary != primary {
+			if e.mark != mark && e.secondary != primary && !e.unusable {
 				addresses[e.index] = append(addresses[e.index], e.prefix)
 			}
 		}
@@ -187,6 +191,8 @@ func (l link) up() bool {
 	const all = unix.IFF_UP | unix.IFF_RUNNING | unix.IFF_LOWER_UP
 	return l.flags&all == all
 }
+
+func sameState(a, b node.Link) bool { return a.Index == b.Index && a.Up == b.Up }
 
 func equalLink(a, b node.Link) bool {
 	return a.Index == b.Index && a.Up == b.Up && slices.Equal(a.Addresses, b.Addresses)

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/mdlayher/arp"
 	"github.com/mdlayher/packet"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -46,7 +47,9 @@ func newHost(t *testing.T) *host {
 	})
 	h.ipv6("off") // its own addresses come by themselves, which is a change too
 	h.plug()
-	h.eventually("eth0 has carrier", func() bool { l, err := h.table.link("eth0"); return err == nil && l.up() })
+	for _, name := range []string{"eth0", "eth1"} {
+		h.eventually(name+" has carrier", func() bool { l, err := h.table.link(name); return err == nil && l.up() })
+	}
 	return h
 }
 
@@ -153,7 +156,7 @@ func (h *host) wish(a *Addresses, want ...desired.Address) {
 	for i := range want {
 		want[i].Renewed = time.Now()
 	}
-	a.Set(want, nil)
+	a.Set(&desired.State{Addresses: want})
 	ctx, cancel := context.WithTimeout(h.Context(), patience)
 	defer cancel()
 	if err := a.Wait(ctx); err != nil {
@@ -174,7 +177,7 @@ func TestKernelHoldsAddressAsWished(t *testing.T) {
 	if !ok || e.label != "eth0:vip" || e.scope != unix.RT_SCOPE_LINK || e.mark != mark || e.valid < 58*time.Second || e.valid > time.Minute {
 		t.Errorf("the kernel holds %+v, %v", e, ok)
 	}
-	if e, ok := h.find("2001:db8::1/128"); !ok || e.mark != mark || e.valid != 0 {
+	if e, ok := h.find("2001:db8::1/128"); !ok || e.mark != mark || e.valid != 0 || e.unusable {
 		t.Errorf("the kernel holds %+v, %v", e, ok)
 	}
 	want.Label, want.Scope, want.Lease = "", "", 0
@@ -293,23 +296,26 @@ func TestAnnouncementOnTheCable(t *testing.T) {
 	}
 	a, _, _ := h.addresses()
 	k := key("eth0", "192.0.2.100/32")
-	a.Set([]desired.Address{{AddressKey: k}}, []desired.Announcement{{AddressKey: k, Epoch: 1, Garp: desired.Garp{Repeat: 5}}})
+	a.Set(&desired.State{Addresses: []desired.Address{{AddressKey: k}}, Announcements: []desired.Announcement{{AddressKey: k, Epoch: 1, Garp: desired.Garp{Repeat: 5}}}})
 	l, err := h.table.link("eth0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, err := gratuitous(l.mac, k.Prefix.Addr())
+	want, err := announcements(l, k.Prefix.Addr()) // requests and answers in turn
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 5 {
+	if op := want[1][21]; op != byte(arp.OperationReply) {
+		t.Errorf("the second form has operation %d, want an answer", op)
+	}
+	for n := range 5 {
 		b := make([]byte, 100)
-		n, _, err := listener.ReadFrom(b)
+		length, _, err := listener.ReadFrom(b)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !bytes.Equal(b[:n], want) {
-			t.Errorf("on the cable was %x, want %x", b[:n], want)
+		if !bytes.Equal(b[:length], want[n%2]) {
+			t.Errorf("on the cable was %x, want %x", b[:length], want[n%2])
 		}
 	}
 }

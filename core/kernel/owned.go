@@ -17,17 +17,22 @@ import (
 type owned struct {
 	path string
 	keys map[desired.ServiceKey]bool
+	// before are the time-outs that the system had before ours; nil while they are its own.
+	before *desired.Timeouts
 }
 
 // ownedFile is the form of the file.
 type ownedFile struct {
 	Version  int          `json:"version"` // 1
 	Services []ownedEntry `json:"services"`
+	// Timeouts that the system had before ours, in nanoseconds.
+	Timeouts *desired.Timeouts `json:"timeouts,omitempty"`
 }
 
 type ownedEntry struct {
 	Address  netip.AddrPort   `json:"address"`
 	Protocol desired.Protocol `json:"protocol"`
+	Mark     uint32           `json:"mark,omitempty"`
 }
 
 // readOwned reads the file; one that does not exist is empty.
@@ -50,6 +55,7 @@ func readOwned(path string) (*owned, error) {
 	for _, k := range f.Services {
 		o.keys[desired.ServiceKey(k)] = true
 	}
+	o.before = f.Timeouts
 	return o, nil
 }
 
@@ -59,11 +65,21 @@ func (o *owned) set(keys map[desired.ServiceKey]bool) error {
 		return nil
 	}
 	o.keys = keys
+	return o.save()
+}
+
+// setBefore remembers the time-outs that the system had before ours; nil for none.
+func (o *owned) setBefore(before *desired.Timeouts) error {
+	o.before = before
+	return o.save()
+}
+
+func (o *owned) save() error {
 	if o.path == "" {
 		return nil
 	}
-	f := ownedFile{Version: 1, Services: []ownedEntry{}}
-	for _, k := range sortedKeys(keys) {
+	f := ownedFile{Version: 1, Services: []ownedEntry{}, Timeouts: o.before}
+	for _, k := range sortedKeys(o.keys) {
 		f.Services = append(f.Services, ownedEntry(k))
 	}
 	b, err := json.MarshalIndent(f, "", "\t")

@@ -25,6 +25,10 @@ const (
 	forever = 0xffffffff
 	// answerTimeout bounds each call. The kernel answers within microseconds.
 	answerTimeout = 5 * time.Second
+	// localLimit bounds the wait for the route of a new IPv6 address, which takes less than a millisecond on a calm machine, and
+	// longer where somebody else keeps the lock of the network configuration.
+	localLimit = 250 * time.Millisecond
+	localPause = 100 * time.Microsecond
 	// dumpTries is how often an interrupted listing is tried again.
 	dumpTries = 5
 )
@@ -39,7 +43,9 @@ type entry struct {
 	mark uint8
 	// valid is how long the kernel keeps it, in whole seconds; 0 for ever.
 	valid time.Duration
-	// secondary addresses are those of a subnet in which the interface has another one.
+	// unusable is an IPv6 address that is not yet known to be unique, or known not to be (RFC 4862 section 5.4).
+	unusable bool
+	// secondary addresses are those of a subnet in which the interface has another one, and temporary ones of IPv6.
 	secondary bool
 }
 
@@ -50,6 +56,17 @@ type link struct {
 	flags uint32 // IFF_…
 	// mac is empty where the interface is not like Ethernet.
 	mac net.HardwareAddr
+	// forwards tells whether IPv6 packets that come in there are forwarded.
+	forwards bool
+	// alias is the text that somebody has put to it.
+	alias string
+	// parent is the interface below it; 0 for none.
+	parent int
+	// macvlan is the mode of one; 0 for another kind of interface.
+	macvlan uint32
+	settings
+	// promotes tells whether another address of a subnet takes the place of the primary one that goes, instead of going with it.
+	promotes bool
 }
 
 // rtnl is a socket of route netlink (rtnetlink(7)) of the network namespace of the thread that opened it. Its errors carry the
@@ -128,6 +145,26 @@ func (r *rtnl) replace(e entry) error {
 	return err
 }
 
+// settle waits until packets for a new IPv6 address are taken in: the kernel makes its local route in a work queue of its own
+// (addrconf_dad_work in net/ipv6/addrconf.c), and what comes before that is lost. The address is announced after it.
+// It gives up after the limit.
+func (r *rtnl) settle(e entry, limit time.Duration) {
+	if e.prefix.Addr().Is4() {
+		return
+	}
+	index := binary.NativeEndian.AppendUint32(nil, uint32(e.index))
+	for end := time.Now().Add(limit); time.Now().Before(end); time.Sleep(localPause) {
+		m := nl.NewRtMsg()
+		m.Family, m.Dst_len = unix.AF_INET6, 128
+		got, err := r.do(unix.RTM_GETROUTE, 0, unix.RTM_NEWROUTE, m,
+			nl.NewRtAttr(unix.RTA_DST, e.prefix.Addr().AsSlice()), nl.NewRtAttr(unix.RTA_OIF, index))
+		const kind = 7 // of the route, in struct rtmsg
+		if err != nil || len(got) > 0 && len(got[0]) > kind && got[0][kind] == unix.RTN_LOCAL {
+			return
+		}
+	}
+}
+
 // remove deletes an address.
 func (r *rtnl) remove(e entry) error {
 	ip := e.prefix.Addr().AsSlice() // as IFA_ADDRESS it makes the kernel compare the prefix length too
@@ -153,7 +190,8 @@ func (e entry) message() *nl.IfAddrmsg {
 }
 
 // request is the message of RTM_NEWADDR. It asks for no broadcast address, as `ip address add` does by default. An IPv6
-// address is used at once: duplicates are what VRRP itself is there to prevent.
+// address is used at once: duplicates are what VRRP itself is there to prevent. It is deprecated from the beginning, so that the
+// kernel does not choose it as the source of anything (RFC 6724 section 5, rule 3).
 func (e entry) request() []nl.NetlinkRequestData {
 	m := e.message()
 	ip := e.prefix.Addr().AsSlice()
@@ -168,6 +206,9 @@ func (e entry) request() []nl.NetlinkRequestData {
 		seconds = uint32(e.valid / time.Second)
 	}
 	life := nl.IfaCacheInfo{IfaCacheinfo: unix.IfaCacheinfo{Prefered: seconds, Valid: seconds}}
+	if m.Family == unix.AF_INET6 {
+		life.Prefered = 0
+	}
 	return append(data, nl.NewRtAttr(unix.IFA_CACHEINFO, life.Serialize()), nl.NewRtAttr(ifaProto, []byte{e.mark}))
 }
 
@@ -194,6 +235,9 @@ func parseEntry(b []byte) (entry, error) {
 		return entry{}, fmt.Errorf("read a message about an address: %w", err)
 	}
 	e := entry{index: int(m.Index), scope: m.Scope, secondary: m.Flags&unix.IFA_F_SECONDARY != 0}
+	if m.Family == unix.AF_INET6 {
+		e.unusable = m.Flags&(unix.IFA_F_TENTATIVE|unix.IFA_F_DADFAILED) != 0 && m.Flags&unix.IFA_F_OPTIMISTIC == 0
+	}
 	var local, address netip.Addr
 	for _, a := range attrs {
 		e.readAttr(a, &local, &address)
@@ -246,7 +290,42 @@ func parseLink(b []byte) (link, error) {
 			if m.Type == unix.ARPHRD_ETHER && len(a.Value) == 6 {
 				l.mac = a.Value
 			}
+		case unix.IFLA_AF_SPEC:
+			l.forwards = forwards6(a.Value)
+			l.inet4(a.Value)
+		case unix.IFLA_IFALIAS:
+			l.alias = unix.ByteSliceToString(a.Value)
+		case unix.IFLA_LINK:
+			if len(a.Value) >= 4 {
+				l.parent = int(binary.NativeEndian.Uint32(a.Value))
+			}
+		case unix.IFLA_LINKINFO:
+			l.macvlan = macvlanMode(a.Value)
 		}
 	}
 	return l, nil
+}
+
+// forwards6 reads forwarding (net.ipv6.conf.IF.forwarding) out of IFLA_AF_SPEC: the first number of IFLA_INET6_CONF, which is
+// DEVCONF_FORWARDING of linux/ipv6.h.
+func forwards6(spec []byte) bool {
+	families, err := nl.ParseRouteAttr(spec)
+	if err != nil {
+		return false
+	}
+	for _, f := range families {
+		if f.Attr.Type != unix.AF_INET6 {
+			continue
+		}
+		attrs, err := nl.ParseRouteAttr(f.Value)
+		if err != nil {
+			return false
+		}
+		for _, a := range attrs {
+			if a.Attr.Type == unix.IFLA_INET6_CONF && len(a.Value) >= 4 {
+				return binary.NativeEndian.Uint32(a.Value) != 0
+			}
+		}
+	}
+	return false
 }

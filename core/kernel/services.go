@@ -1,12 +1,10 @@
 package kernel
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"log/slog"
 	"maps"
-	"net/netip"
 	"slices"
 	"sync/atomic"
 	"time"
@@ -36,33 +34,37 @@ type ServiceOptions struct {
 	Owned string
 }
 
-// Counts are the connections of one real server, as IPVS counts them.
-type Counts struct{ Active, Inactive uint32 }
-
-// counters of all real servers.
-type counters = map[desired.ServiceKey]map[netip.AddrPort]Counts
-
 // Services keeps the wished services in the table of IPVS of the network namespace of the thread that runs [Services.Run].
 // Services that are there already and wished for are taken over as they are, without a gap. Those that are neither wished for
 // nor recorded as ours are never touched.
 type Services struct {
 	opt    ServiceOptions
-	wish   *mailbox[[]desired.Service]
+	wish   *mailbox[ipvsWish]
 	drift  chan struct{}
 	dial   func() (ipvsTable, error)
-	counts atomic.Pointer[counters]
+	sysctl func(name string) (string, error)
+	counts atomic.Pointer[node.Traffic]
+}
+
+// ipvsWish is what IPVS should hold.
+type ipvsWish struct {
+	services []desired.Service
+	timeouts desired.Timeouts
 }
 
 // NewServices makes an applier without a wish.
 func NewServices(opt ServiceOptions) *Services {
-	s := &Services{opt: opt, wish: newMailbox[[]desired.Service](), drift: make(chan struct{}, 1), dial: dialIPVS}
-	s.counts.Store(&counters{})
+	s := &Services{opt: opt, wish: newMailbox[ipvsWish](), drift: make(chan struct{}, 1), dial: dialIPVS, sysctl: readSysctl}
+	s.counts.Store(&node.Traffic{})
 	return s
 }
 
 // Set replaces the wish. It never blocks, and a wish that comes before the one before it was applied takes its place. Nothing
 // in the kernel is touched before the first call.
-func (s *Services) Set(want []desired.Service) { s.wish.put(want) }
+// Timeouts that are zero are left as the system has them, or put back where a wish before had changed them.
+func (s *Services) Set(want []desired.Service, timeouts desired.Timeouts) {
+	s.wish.put(ipvsWish{want, timeouts})
+}
 
 // Drift asks for a look at the kernel, because somebody may have changed something. It never blocks.
 func (s *Services) Drift() { nudge(s.drift) }
@@ -70,9 +72,9 @@ func (s *Services) Drift() { nudge(s.drift) }
 // Wait returns when everything wished before it has been tried once.
 func (s *Services) Wait(ctx context.Context) error { return s.wish.wait(ctx) }
 
-// Stats are the connections of the real servers of all services in the table, as of the last look at it, which is about a
-// second old. They are shared: callers must not change them.
-func (s *Services) Stats() map[desired.ServiceKey]map[netip.AddrPort]Counts { return *s.counts.Load() }
+// Stats is what the table counts for all services, as of the last look at it, which is about a second old. It is shared:
+// callers must not change it.
+func (s *Services) Stats() node.Traffic { return *s.counts.Load() }
 
 // Run applies the wishes until ctx ends. The last wish then stays in force.
 func (s *Services) Run(ctx context.Context) error {
@@ -80,7 +82,7 @@ func (s *Services) Run(ctx context.Context) error {
 	if err != nil {
 		s.opt.Logger.Warn("services that a former run has left and nobody wishes for any more stay in IPVS", "error", err)
 	}
-	a := &serviceApplier{backend: &backend{dial: s.dial}, owned: own, log: s.opt.Logger}
+	a := &serviceApplier{backend: &backend{dial: s.dial}, owned: own, log: s.opt.Logger, sysctl: s.sysctl}
 	defer a.backend.close()
 	timer := time.NewTimer(pollEvery)
 	defer timer.Stop()
@@ -91,8 +93,9 @@ func (s *Services) Run(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-s.wish.changed:
-			a.want, taken = s.wish.take()
-			fresh = true
+			var w ipvsWish
+			w, taken = s.wish.take()
+			a.want, a.timeouts, fresh = w.services, w.timeouts, true
 		case <-s.drift:
 		case <-timer.C:
 		}
@@ -115,23 +118,28 @@ type serviceApplier struct {
 	backend *backend
 	owned   *owned
 	log     *slog.Logger
+	sysctl  func(name string) (string, error)
 
 	want     []desired.Service
+	timeouts desired.Timeouts
 	settled  bool // the last pass left the table as it was wished
-	counts   counters
+	counts   node.Traffic
 	err      string // of the last pass
 	told     string // the last error reported
 	repaired []string
+	lacks    []string // what the system lacks for the wish
+	said     []string // what was reported of it
 }
 
 // pass compares and applies once, and says when the next pass is due. A fresh wish is new since the pass before.
 func (a *serviceApplier) pass(fresh bool) time.Duration {
-	if len(a.want) == 0 && len(a.owned.keys) == 0 {
-		a.err, a.counts, a.settled = "", nil, true
+	if len(a.want) == 0 && len(a.owned.keys) == 0 && a.timeouts == (desired.Timeouts{}) && a.owned.before == nil {
+		a.err, a.counts, a.settled, a.lacks = "", nil, true, nil
 		return lookEvery // a node without services needs no IPVS
 	}
 	start := time.Now()
-	err := a.apply(a.settled && !fresh)
+	a.lacks = lacking(a.want, a.sysctl)
+	err := errors.Join(a.apply(a.settled && !fresh), a.applyTimeouts())
 	a.settled = err == nil
 	a.err = ""
 	if err != nil {
@@ -190,7 +198,7 @@ func (a *serviceApplier) remember(keys map[desired.ServiceKey]bool) {
 
 // describe says what somebody else had done, by the change that undid it.
 func describe(op desired.ServiceOp) string {
-	service := string(op.Service.Protocol) + " " + op.Service.Address.String()
+	service := op.Service.ServiceKey.String()
 	server := "the real server " + op.Destination.Address.String() + " of " + service
 	switch op.Action {
 	case desired.AddService:
@@ -211,18 +219,16 @@ func describe(op desired.ServiceOp) string {
 
 // report says what is new since the last one, and whether anything is.
 func (a *serviceApplier) report() (node.ServicesApplied, bool) {
-	if a.err == a.told && len(a.repaired) == 0 {
+	if a.err == a.told && len(a.repaired) == 0 && slices.Equal(a.lacks, a.said) {
 		return node.ServicesApplied{}, false
 	}
-	r := node.ServicesApplied{Error: a.err, Repaired: a.repaired}
-	a.told, a.repaired = a.err, nil
+	r := node.ServicesApplied{Error: a.err, Repaired: a.repaired, Lacks: a.lacks}
+	a.told, a.repaired, a.said = a.err, nil, a.lacks
 	return r, true
 }
 
 func sortedKeys(keys map[desired.ServiceKey]bool) []desired.ServiceKey {
-	return slices.SortedFunc(maps.Keys(keys), func(a, b desired.ServiceKey) int {
-		return cmp.Or(a.Address.Compare(b.Address), cmp.Compare(a.Protocol, b.Protocol))
-	})
+	return slices.SortedFunc(maps.Keys(keys), desired.ServiceKey.Compare)
 }
 
 func containsAll(set, keys map[desired.ServiceKey]bool) bool {

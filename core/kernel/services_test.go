@@ -47,7 +47,7 @@ func direct(t *testing.T, table *fakeIPVS, owned string, f func(d *director)) {
 }
 
 func (d *director) wish(want ...desired.Service) {
-	d.Set(want)
+	d.Set(want, desired.Timeouts{})
 	synctest.Wait()
 }
 
@@ -136,7 +136,7 @@ func TestServicesThatAreThereAreTakenOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	web.Flags |= ipvs.ServiceOnePacket // no wish has it
+	web.Flags |= ipvs.ServiceSchedulerOpt3 // no wish has it
 	a := writeDestination(service("10.0.0.1:80", "10.0.0.11:80").Destinations[0])
 	table := &fakeIPVS{services: []fakeService{{Service: web, dests: []ipvs.DestinationExtended{{Destination: a}}}}}
 	direct(t, table, "", func(d *director) {
@@ -272,8 +272,13 @@ func TestStatsCountsConnections(t *testing.T) {
 		s := service("10.0.0.1:80", "10.0.0.11:80")
 		d.wish(s)
 		d.after(pollEvery)
-		if got := d.Stats()[s.ServiceKey][s.Destinations[0].Address]; got != (Counts{Active: 3, Inactive: 4}) {
-			t.Errorf("Stats = %+v, want 3 active and 4 inactive", got)
+		got := d.Stats()[s.ServiceKey]
+		want := node.Counts{Active: 3, Inactive: 4, InBytes: 1 << 40}
+		if server := got.Servers[s.Destinations[0].Address]; server != want {
+			t.Errorf("Stats of the real server = %+v, want %+v", server, want)
+		}
+		if want = (node.Counts{Active: 3, Inactive: 4, Connections: 1 << 33, InByteRate: 5}); got.Counts != want {
+			t.Errorf("Stats of the service = %+v, want %+v", got.Counts, want)
 		}
 		d.wish()
 		d.after(pollEvery)
@@ -292,6 +297,9 @@ func TestServiceSurvivesTheTable(t *testing.T) {
 		{"a plain one", func(*desired.Service) {}},
 		{"UDP", func(s *desired.Service) { s.Protocol = desired.UDP }},
 		{"SCTP", func(s *desired.Service) { s.Protocol = desired.SCTP }},
+		{"a firewall mark", func(s *desired.Service) { s.ServiceKey = desired.Marked(7, false) }},
+		{"a firewall mark over IPv6", func(s *desired.Service) { s.ServiceKey = desired.Marked(1<<32-1, true) }},
+		{"flags", func(s *desired.Service) { s.Flags = desired.OnePacket | desired.Fallback | desired.SourcePort }},
 		{"persistence for one client", func(s *desired.Service) { s.Persistence, s.Granularity = time.Minute, 32 }},
 		{"persistence for networks", func(s *desired.Service) { s.Persistence, s.Granularity = time.Minute, 20 }},
 		{"persistence for all clients together", func(s *desired.Service) { s.Persistence, s.Granularity = time.Minute, 0 }},
@@ -313,10 +321,15 @@ func TestServiceSurvivesTheTable(t *testing.T) {
 			t.Errorf("%s: %+v reads back as %+v", c.name, want, got)
 		}
 	}
-	for _, forward := range []desired.Forward{desired.DR, desired.NAT, desired.TUN} {
-		want := desired.Destination{
-			Address: netip.MustParseAddrPort("10.0.0.11:80"), Forward: forward, Weight: 7, UpperThreshold: 100, LowerThreshold: 50,
-		}
+	for _, d := range []desired.Destination{
+		{Forward: desired.DR},
+		{Forward: desired.NAT, Weight: 7, UpperThreshold: 100, LowerThreshold: 50},
+		{Forward: desired.TUN},
+		{Forward: desired.TUN, Tunnel: desired.Tunnel{Type: desired.GUE, Port: 6080, Checksum: desired.RemoteChecksum}},
+		{Forward: desired.TUN, Tunnel: desired.Tunnel{Type: desired.GRE, Checksum: desired.FullChecksum}},
+	} {
+		want := d
+		want.Address = netip.MustParseAddrPort("10.0.0.11:80")
 		if got := readDestination(writeDestination(want)); got != want {
 			t.Errorf("%+v reads back as %+v", want, got)
 		}

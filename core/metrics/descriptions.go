@@ -10,7 +10,14 @@ type descriptions struct {
 
 	vipOwned, vipLease, checkerUp, serviceUp, serverUp, serverWeight, active, inactive *prometheus.Desc
 
-	pluginUp, pluginRestarts, outboxQueued, outboxDelivered, outboxDropped, outboxFailed *prometheus.Desc
+	serviceSuspect, serviceSorry  *prometheus.Desc
+	serviceTraffic, serverTraffic trafficDescriptions
+
+	pluginUp, pluginRestarts, pluginDropped, pluginRefused, targets, runs, lateness, stuck, lost, value *prometheus.Desc
+
+	outboxQueued, outboxDelivered, outboxDropped, outboxFailed, outboxOldest, outboxUnsaved *prometheus.Desc
+
+	fenceUp *prometheus.Desc
 
 	all []*prometheus.Desc
 }
@@ -49,12 +56,39 @@ func describe() descriptions {
 	d.serverWeight = desc("real_server_weight", "Weight in IPVS; 0 where it holds none.", "service", "real_server")
 	d.active = desc("real_server_active_connections", "Active connections by IPVS.", "service", "real_server")
 	d.inactive = desc("real_server_inactive_connections", "Inactive connections by IPVS.", "service", "real_server")
+	d.serviceSuspect = desc("service_suspect", "Whether more servers fail than max_ejected lets out, so that the last good ones are kept.", "service")
+	d.serviceSorry = desc("service_sorry", "Whether the sorry server serves.", "service")
+	d.serviceTraffic = trafficDescriptions{
+		connections: desc("service_connections_total", "Connections that IPVS has scheduled.", "service"),
+		packets:     desc("service_packets_total", "Packets by IPVS; those out only where they pass the director.", "service", "direction"),
+		bytes:       desc("service_bytes_total", "Bytes by IPVS; those out only where they pass the director.", "service", "direction"),
+	}
+	d.serverTraffic = trafficDescriptions{
+		connections: desc("real_server_connections_total", "Connections that IPVS has scheduled.", "service", "real_server"),
+		packets:     desc("real_server_packets_total", "Packets by IPVS; those out only where they pass the director.", "service", "real_server", "direction"),
+		bytes:       desc("real_server_bytes_total", "Bytes by IPVS; those out only where they pass the director.", "service", "real_server", "direction"),
+	}
 
 	d.pluginUp = desc("plugin_up", "Whether the plugin's process runs.", "plugin", "kind")
 	d.pluginRestarts = desc("plugin_restarts_total", "Times that the plugin's process was started again.", "plugin", "kind")
+	d.pluginDropped = desc("plugin_results_dropped_total", "Results that belonged to no check, or to one that is not wanted any more.", "plugin", "kind")
+	d.pluginRefused = desc("plugin_values_refused_total", "Figures of results without a fit name, that are no numbers, or beyond 16.", "plugin", "kind")
+	d.targets = desc("plugin_check_targets", "Targets that the plugin checks.", "plugin")
+	d.runs = desc("plugin_check_runs_total", "Checks that the plugin's process has made.", "plugin")
+	d.lateness = desc("plugin_check_late_seconds", "How late checks began.", "plugin")
+	d.stuck = desc("plugin_checks_stuck", "Checks that have not returned after their deadline.", "plugin")
+	d.lost = desc("plugin_results_lost_total", "Results that the plugin's process gave up because vipward did not read them.", "plugin")
+	d.value = desc("check_value", "A figure of the latest result of a check: of this node by checker, of a real server by service, real_server and check.",
+		"checker", "service", "real_server", "check", "name")
 	d.outboxQueued = desc("outbox_queued", "Events that wait for the notifier.", "notifier")
 	d.outboxDelivered = desc("outbox_delivered_total", "Events that the notifier took.", "notifier")
 	d.outboxDropped = desc("outbox_dropped_total", "Events that found the notifier's queue full.", "notifier")
 	d.outboxFailed = desc("outbox_failed_total", "Events that were given up after all attempts.", "notifier")
+	d.outboxOldest = desc("outbox_oldest_seconds", "Age of the oldest event that waits for the notifier; 0 without any.", "notifier")
+	d.outboxUnsaved = desc("outbox_unsaved", "Whether the disk refuses the events that wait for notifiers, so that a crash would lose them.")
+	d.fenceUp = desc("fence_device_up", "Whether the fencer's device answered when it was asked last.", "fencer", "kind")
 	return d
 }
+
+// trafficDescriptions are of what IPVS counts of one service or real server.
+type trafficDescriptions struct{ connections, packets, bytes *prometheus.Desc }

@@ -4,14 +4,12 @@ package metrics
 
 import (
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
-	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/node"
 )
 
@@ -25,10 +23,14 @@ type State struct {
 	Version, Hash string
 	Plugins       []Plugin
 	Outbox        []Queue
-	// Connections of the real servers, as IPVS last reported them.
-	Connections map[desired.ServiceKey]map[netip.AddrPort]Connections
+	// Fencers that were asked how their nodes are.
+	Fencers []Fencer
+	// Traffic of the services and their real servers, as IPVS last counted it.
+	Traffic node.Traffic
 	// LoopDropped counts inputs that found the loop's inbox full.
 	LoopDropped uint64
+	// OutboxUnsaved says that the events that wait for notifiers cannot be kept on the disk.
+	OutboxUnsaved bool
 	// WireDropped counts packets that were not sent, by interface.
 	WireDropped map[string]uint64
 	// SchedulerLate counts how often the loop woke up later than the election bears.
@@ -42,18 +44,38 @@ type Plugin struct {
 	Name, Kind string
 	Up         bool
 	Restarts   int
+	// Dropped counts results that belonged to no check, Refused figures that cannot be shown.
+	Dropped, Refused uint64
+	// Checks is what a checker says of its work; nil for other kinds.
+	Checks *Checks
+}
+
+// Checks is the work of a checker. Counts begin at 0 with each process of the plugin.
+type Checks struct {
+	Targets, Stuck int
+	Runs, Lost     uint64
+	// Late are runs by how late they began, one count for each of LateBounds and one for all that were later; nil where the
+	// plugin does not count. LateSum is by how much all of them together were late.
+	Late       []uint64
+	LateBounds []time.Duration
+	LateSum    time.Duration
+}
+
+// Fencer is one fencer, Up where its device answered when it was asked last.
+type Fencer struct {
+	Name, Kind string
+	Up         bool
 }
 
 // Queue is the outbox of one notifier.
 type Queue struct {
 	Notifier string
 	// Queued events wait, Delivered are out, Dropped found the queue full, Failed were given up.
-	Queued                     int
+	Queued int
+	// Oldest is when the first that waits happened, zero without any.
+	Oldest                     time.Time
 	Delivered, Dropped, Failed uint64
 }
-
-// Connections are those of one real server.
-type Connections struct{ Active, Inactive uint32 }
 
 // Metrics is one registry with all that the daemon shows.
 type Metrics struct {

@@ -30,10 +30,21 @@ func example() State {
 	key := desired.ServiceKey{Address: netip.MustParseAddrPort("10.99.0.100:80"), Protocol: desired.TCP}
 	return State{
 		Now: now, Progress: now.Add(-250 * time.Millisecond), Version: "1.2.3", Hash: "9f3c",
-		Plugins:     []Plugin{{Name: "http", Kind: "checker", Up: true, Restarts: 1}},
-		Outbox:      []Queue{{Notifier: "ops", Queued: 2, Delivered: 3, Dropped: 4, Failed: 5}},
-		Connections: map[desired.ServiceKey]map[netip.AddrPort]Connections{key: {server: {Active: 7, Inactive: 9}}},
-		LoopDropped: 11, WireDropped: map[string]uint64{"eth0": 12}, SchedulerLate: 13, FollowersCut: 14,
+		Plugins: []Plugin{{
+			Name: "http", Kind: "checker", Up: true, Restarts: 1, Dropped: 2, Refused: 3, Checks: &Checks{
+				Targets: 4, Stuck: 5, Runs: 60, Lost: 7, Late: []uint64{50, 8, 2}, LateSum: 80 * time.Millisecond,
+				LateBounds: []time.Duration{time.Millisecond, 10 * time.Millisecond},
+			},
+		}},
+		Outbox:  []Queue{{Notifier: "ops", Queued: 2, Oldest: now.Add(-6 * time.Second), Delivered: 3, Dropped: 4, Failed: 5}},
+		Fencers: []Fencer{{Name: "lb2-power", Kind: "ipmi", Up: true}},
+		Traffic: node.Traffic{key: {
+			Counts: node.Counts{Connections: 1 << 33, InPackets: 15, OutPackets: 16, InBytes: 17, OutBytes: 18},
+			Servers: map[netip.AddrPort]node.Counts{server: {
+				Active: 7, Inactive: 9, Connections: 19, InPackets: 20, OutPackets: 21, InBytes: 22, OutBytes: 23,
+			}},
+		}},
+		OutboxUnsaved: true, LoopDropped: 11, WireDropped: map[string]uint64{"eth0": 12}, SchedulerLate: 13, FollowersCut: 14,
 		Snapshot: &node.Snapshot{
 			Ready: true,
 			Instances: []node.InstanceStatus{{
@@ -44,10 +55,12 @@ func example() State {
 					Discarded: map[vrrp.Reason]uint64{vrrp.ReasonChecksum: 5},
 				},
 			}},
-			Checkers: []node.CheckerStatus{{Name: "local", Status: health.Up}},
+			Checkers: []node.CheckerStatus{{Name: "local", Status: health.Up, Values: map[string]float64{"load": 0.5}}},
 			Services: []node.ServiceStatus{{
 				Config: node.Service{Name: "web", Service: desired.Service{ServiceKey: key}}, Up: true,
-				RealServers: []node.RealServerStatus{{Address: desired.Destination{Address: server}, Status: health.Up, EffectiveWeight: 2}},
+				RealServers: []node.RealServerStatus{{Address: desired.Destination{Address: server}, Status: health.Up, EffectiveWeight: 2, Values: []node.CheckValues{
+					{Check: "http", Values: map[string]float64{"answer_seconds": 0.25}},
+				}}},
 			}},
 		},
 	}
@@ -124,7 +137,7 @@ func TestHandlerShowsLoopAndProcess(t *testing.T) {
 func TestWhatDoesNotApplyIsNotShown(t *testing.T) {
 	s := example()
 	s.Snapshot.Instances[0].Addresses[0] = node.AddressStatus{Prefix: netip.MustParsePrefix("10.99.0.100/24")}
-	s.Connections = nil
+	s.Traffic = nil
 	got := exposition(t, s)
 	for _, absent := range []string{"vipward_vip_lease_seconds", "vipward_real_server_active_connections"} {
 		if strings.Contains(got, absent) {

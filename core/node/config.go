@@ -17,10 +17,16 @@ type Config struct {
 	Lone bool
 	// Instances are the virtual routers, in the order of the configuration.
 	Instances []Instance
+	// Groups are the sync groups. An instance is in one of them at most.
+	Groups []Group
 	// Checkers are the checks of this node itself, that instances track by name.
 	Checkers []Checker
 	// Services are the virtual servers, in the order of the configuration.
 	Services []Service
+	// Timeouts of IPVS's connections; zero ones are left as the system has them.
+	Timeouts desired.Timeouts
+	// Probes are the ways of checks through a VIP, each mark once.
+	Probes []Probe
 }
 
 // Instance is one block vrrp_instance, as this node sees it.
@@ -29,10 +35,17 @@ type Instance struct {
 	Name string
 	// Interface that the adverts travel on.
 	Interface string
+	// VMAC is the interface with the virtual router's own hardware address, which holds its VIPs; empty for none.
+	VMAC string
 	// VRRP is the protocol's configuration. Source may be unset: then it is the primary address of Interface.
 	VRRP vrrp.Config
 	// Addresses are the VIPs, also those that are not advertised.
 	Addresses []VirtualAddress
+	// Routes and Rules are set while this node is master.
+	Routes []Route
+	Rules  []Rule
+	// Refuse has packets to the VIPs dropped, unless this node owns them: Accept_Mode of RFC 9568 section 6.1, turned round.
+	Refuse bool
 	// Tracks are what the instance depends on.
 	Tracks []Track
 	// Garp is how the VIPs are announced.
@@ -45,6 +58,18 @@ type Instance struct {
 	Notify []string
 }
 
+// Group is one block vrrp_sync_group: its instances are master together, or not at all. VRRP.Sync of each is true.
+type Group struct {
+	// Name of the group.
+	Name string
+	// Instances are the names of its members.
+	Instances []string
+	// Tracks are what all members depend on. What one member tracks counts for all of them as well.
+	Tracks []Track
+	// Notify names the notifiers of the group's transitions.
+	Notify []string
+}
+
 // VirtualAddress is one VIP.
 type VirtualAddress struct {
 	Prefix netip.Prefix
@@ -52,6 +77,8 @@ type VirtualAddress struct {
 	Interface string
 	// Label and Scope as in [desired.Address].
 	Label, Scope string
+	// Silent keeps the address out of the adverts, as keepalived's excluded list does. It may be of the other family.
+	Silent bool
 }
 
 // Lease says how long the kernel keeps a VIP that the daemon does not renew.
@@ -69,13 +96,23 @@ type TrackKind string
 const (
 	TrackChecker   TrackKind = "checker"
 	TrackInterface TrackKind = "interface"
+	// The following have a check of their own, which Track.Check names.
+	TrackScript  TrackKind = "script"
+	TrackProcess TrackKind = "process"
+	// TrackFile with a weight adds the number in the file, times the weight, to the priority. A sum below -253 is FAULT.
+	TrackFile TrackKind = "file"
+	// TrackService is a virtual server: it is down while the service lacks its quorum, and while max_ejected says that our own
+	// network is suspected.
+	TrackService TrackKind = "virtual_server"
 )
 
 // Track is one thing that an instance depends on.
 type Track struct {
 	Kind TrackKind
-	// Name of the checker or interface.
+	// Name of the checker, interface or virtual server; of the other kinds what people know it by.
 	Name string
+	// Check identifies the observations of a script, process or file; it is among [Config.Checkers] as well.
+	Check string
 	// Weighted tells whether there is a weight. Without one, down means FAULT.
 	Weighted bool
 	// Weight is added to the priority: a positive one while up, a negative one while down. -253 to 253.
@@ -90,6 +127,8 @@ type Checker struct {
 	Name string
 	// Check identifies the observations: see [Observed].
 	Check string
+	// Plugin that makes the check, for what is told of many checks at once. Empty for unknown.
+	Plugin string
 	// Health is its rise and fall.
 	Health health.Config
 }
@@ -100,12 +139,57 @@ type Service struct {
 	Name string
 	// Service is what IPVS gets. Its Destinations are made from RealServers.
 	Service desired.Service
+	// Also are further keys that IPVS has the same service under: the rest of a group of addresses.
+	Also []desired.ServiceKey
+	// Markings give packets the service's firewall mark; none where somebody else does.
+	Markings []desired.Marking
 	// RealServers of the service, in the order of the configuration.
 	RealServers []RealServer
 	// Quorum is the total weight of servers up that makes the service count as up, at least 1.
 	Quorum int
+	// Hysteresis is what the weight must be above Quorum to come up, and below it to go down; less than Quorum.
+	Hysteresis int
+	// Sorry serves while the quorum is not reached; nil for none.
+	Sorry *Sorry
+	// MaxEjected is the share of servers that may be out at once because their checks fail, 0 to 100 percent; more than that is
+	// taken for a fault of our own network. 0 is no limit, as 100 is.
+	MaxEjected int
+	// SlowStart is how long a server that comes up takes to get its whole weight; 0 for at once.
+	SlowStart time.Duration
+	// Damping keeps a server out that fails too often.
+	Damping Damping
+	// Omega has the end of the daemon count as an end of the service, and told as such.
+	Omega bool
+	// NotifyUp and NotifyDown name further notifiers of the service's coming up and going down.
+	NotifyUp, NotifyDown []string
 	// Notify names the notifiers of the transitions of the service and its servers.
 	Notify []string
+}
+
+// Keys are all those that IPVS has the service under.
+func (s Service) Keys() []desired.ServiceKey {
+	return append([]desired.ServiceKey{s.Service.ServiceKey}, s.Also...)
+}
+
+// At is the address that IPVS has of a real server under one key. What is not translated keeps the port of the service.
+func At(key desired.ServiceKey, d desired.Destination) netip.AddrPort {
+	if d.Forward == desired.NAT {
+		return d.Address
+	}
+	return netip.AddrPortFrom(d.Address.Addr(), key.Address.Port())
+}
+
+// Sorry is a server that nobody checks, for when there are too few others.
+type Sorry struct {
+	Destination desired.Destination
+	// Inhibit keeps the real servers in the table meanwhile, with weight 0, so that their connections go on.
+	Inhibit bool
+}
+
+// Damping keeps a server out that went down Failures times within Window, until it has passed for Hold. Zero for no damping.
+type Damping struct {
+	Failures     int
+	Window, Hold time.Duration
 }
 
 // RealServer is one server of a service.
@@ -116,12 +200,19 @@ type RealServer struct {
 	Checks []ServerCheck
 	// Inhibit keeps a server that is down in the table with weight 0, instead of removing it.
 	Inhibit bool
+	// Notify names further notifiers of its transitions.
+	Notify []string
 }
 
 // ServerCheck is one check of a real server.
 type ServerCheck struct {
 	// Check identifies the observations: see [Observed].
 	Check string
+	// Plugin that makes the check, as in [Checker].
+	Plugin string
 	// Health is its rise and fall.
 	Health health.Config
+	// Weighted tells that the check does not decide about up and down: it adds Weight to the server's while it is up.
+	Weighted bool
+	Weight   int
 }

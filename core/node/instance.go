@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -20,6 +21,8 @@ const (
 type instance struct {
 	cfg    Instance
 	router *vrrp.Router
+	group  *group  // nil for none
+	tracks []Track // its own, and those that it has by its group
 
 	started bool // the router has been told to start
 	waiting string
@@ -29,15 +32,16 @@ type instance struct {
 	renewed time.Time // when the lease was last confirmed
 	holds   bool      // what the router said last
 
-	refused map[desired.AddressKey]string // by the kernel
-	retryAt time.Time                     // when a refused address is tried again; zero for none
-	retry   time.Duration
+	refused  map[desired.AddressKey]string // by the kernel
+	pathless map[string]string             // routes and rules that the kernel refuses, by text, with the reason
+	retryAt  time.Time                     // when a refused address is tried again; zero for none
+	retry    time.Duration
 
 	command uint64 // the failover under way; 0 for none
 }
 
 func newInstance(cfg Instance) *instance {
-	return &instance{cfg: cfg, router: vrrp.NewRouter(cfg.VRRP), refused: map[desired.AddressKey]string{}}
+	return &instance{cfg: cfg, router: vrrp.NewRouter(cfg.VRRP), tracks: cfg.Tracks, refused: map[desired.AddressKey]string{}}
 }
 
 func (i *instance) isMaster() bool { return i.router.State() == vrrp.Master }
@@ -49,7 +53,7 @@ func (n *Node) received(now time.Time, in Received) {
 	for _, i := range n.instances {
 		// The VRID is the second byte of every version; a packet too short for it is counted by the first router.
 		mine := len(in.Payload) < 2 || in.Payload[1] == i.cfg.VRRP.VRID
-		if i.cfg.Interface == in.Interface && mine {
+		if i.cfg.Interface == in.Interface && mine && i.cfg.VRRP.IPv6() == in.Header.Source.Is6() {
 			n.step(now, i, vrrp.Received{Header: in.Header, Payload: in.Payload})
 			return
 		}
@@ -62,10 +66,6 @@ func (n *Node) settle(now time.Time, i *instance) {
 	if n.started.IsZero() || n.stopping {
 		n.tick(now, i)
 		return
-	}
-	if !i.retryAt.IsZero() && !now.Before(i.retryAt) {
-		i.retryAt = time.Time{}
-		clear(i.refused)
 	}
 	reason := n.fault(i)
 	switch {
@@ -86,6 +86,17 @@ func (n *Node) settle(now time.Time, i *instance) {
 	n.tick(now, i)
 }
 
+// retryRefused lets refused addresses be tried again when it is time.
+func (n *Node) retryRefused(now time.Time) {
+	for _, i := range n.instances {
+		if !n.stopping && !i.retryAt.IsZero() && !now.Before(i.retryAt) {
+			i.retryAt = time.Time{}
+			clear(i.refused)
+			clear(i.pathless)
+		}
+	}
+}
+
 // tick lets a deadline act that has come, whatever input brought the instant.
 func (n *Node) tick(now time.Time, i *instance) {
 	if d := i.router.Deadline(); !d.IsZero() && !now.Before(d) {
@@ -95,9 +106,7 @@ func (n *Node) tick(now time.Time, i *instance) {
 
 // begin starts the router as soon as nothing speaks against it.
 func (n *Node) begin(now time.Time, i *instance) {
-	// A lease that still runs says that no peer can have taken over yet. An address without one says nothing.
-	leased := n.cfg.Lone || i.lease(n.cfg.Lone) > 0
-	adopt := i.source && leased && slices.ContainsFunc(n.held, i.owns)
+	adopt := n.adoptable(now, i)
 	i.waiting = ""
 	if !adopt {
 		i.waiting = n.undecided(now, i)
@@ -106,6 +115,16 @@ func (n *Node) begin(now time.Time, i *instance) {
 		i.started = true
 		n.step(now, i, vrrp.Start{Adopt: adopt})
 	}
+}
+
+// adoptable tells whether the VIPs of a former run, of all members of a sync group, are still held. A lease that still runs says
+// that no peer can have taken over yet. An address without one says nothing.
+func (n *Node) adoptable(now time.Time, i *instance) bool {
+	return !slices.ContainsFunc(i.mates(), func(m *instance) bool {
+		n.learnSource(now, m)
+		leased := n.cfg.Lone || m.lease(n.cfg.Lone) > 0
+		return !m.source || !leased || !slices.ContainsFunc(n.held, m.owns)
+	})
 }
 
 func (i *instance) owns(k desired.AddressKey) bool {
@@ -120,18 +139,31 @@ func (a VirtualAddress) key() desired.AddressKey {
 func (n *Node) learnSource(now time.Time, i *instance) {
 	addr := i.cfg.VRRP.Source
 	if !addr.IsValid() {
-		for _, p := range n.links[i.cfg.Interface].Addresses {
-			if p.Addr().Is4() {
-				addr = p.Addr()
-				break
-			}
-		}
+		addr = i.primary(n.links[i.cfg.Interface].Addresses)
 	}
 	if !addr.IsValid() || (i.source && addr == i.router.Config().Source) {
 		return
 	}
 	i.source = true
 	n.step(now, i, vrrp.Source{Addr: addr})
+}
+
+// primary is the address to send from: the first of the family, over IPv6 a link-local one (RFC 9568 section 5.1.2.1), unless
+// the peers have others.
+func (i *instance) primary(addrs []netip.Prefix) netip.Addr {
+	six, peers := i.cfg.VRRP.IPv6(), i.cfg.VRRP.Peers
+	local := len(peers) == 0 || peers[0].IsLinkLocalUnicast()
+	for _, p := range addrs {
+		if a := p.Addr(); a.Is6() == six && (!six || a.IsLinkLocalUnicast() == local) && !i.isVIP(a) {
+			return a
+		}
+	}
+	return netip.Addr{}
+}
+
+// isVIP tells whether the address is one of the instance's, by whomever it was put there.
+func (i *instance) isVIP(a netip.Addr) bool {
+	return i.cfg.VRRP.Priority != 255 && slices.ContainsFunc(i.cfg.Addresses, func(v VirtualAddress) bool { return v.Prefix.Addr() == a })
 }
 
 // step is the only place where a router is stepped: it turns what the router says into packets, wishes and events.
@@ -195,14 +227,35 @@ func (i *instance) transition(out vrrp.Output) event.Event {
 func (n *Node) transmit(i *instance, a vrrp.Advert) {
 	src := i.router.Config().Source
 	to := i.cfg.VRRP.Peers
+	var mac [6]byte
 	if len(to) == 0 {
 		to = vrrp.Group(src)
+		mac = i.advertMAC()
 	}
 	for _, dst := range to {
 		n.out.Adverts = append(n.out.Adverts, Advert{
-			Interface: i.cfg.Interface, Source: src, Destination: dst, Payload: a.Append(nil, src, dst),
+			Interface: i.cfg.Interface, MAC: mac, Source: src, Destination: dst, Payload: a.Append(nil, src, dst),
 		})
 	}
+}
+
+// advertMAC is the hardware address that an advert to everybody is sent from: the virtual router's own, so that switches learn where it
+// is (RFC 9568 section 7.2). The first advert of a new master is not: it would have the switches send packets for the VIPs here
+// before they are here. The announcement of the VIPs follows within milliseconds, and moves them.
+func (i *instance) advertMAC() (mac [6]byte) {
+	if i.holds {
+		mac = i.mac()
+	}
+	return mac
+}
+
+// mac is the virtual router's own hardware address; zero for none. How a unicast peer is reached is
+// the kernel's to find out.
+func (i *instance) mac() (mac [6]byte) {
+	if i.cfg.VMAC != "" {
+		mac = vrrp.VirtualMAC(i.cfg.VRRP.VRID, i.cfg.VRRP.IPv6())
+	}
+	return mac
 }
 
 // handover lets the peer take over before this node lets go.
@@ -229,10 +282,11 @@ func (n *Node) applied(now time.Time, in Applied) {
 				n.refuse(now, i, a.key(), reason)
 			}
 		}
-		if len(in.Failed) == 0 && i.holds && len(i.refused) == 0 {
+		if len(in.Failed)+len(in.FailedRoutes) == 0 && i.holds && len(i.refused) == 0 {
 			i.retry = 0
 		}
 	}
+	n.routesApplied(now, in)
 	for _, k := range in.Repaired {
 		n.emit(event.Event{
 			Code: "address.repaired", Severity: event.Warning, Kind: event.Address, Subject: k.Prefix.String(),

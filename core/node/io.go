@@ -30,12 +30,18 @@ type (
 		Check string
 		health.Observation
 	}
+	// Observations are several results at once, in their order: cheaper than one by one.
+	Observations []Observed
 	// Applied reports what the kernel holds after a try to apply a desired state.
 	Applied struct {
 		// Failed are the addresses that could not be added, with the reason.
 		Failed map[desired.AddressKey]string
 		// Repaired are the addresses that had been deleted or changed by somebody else, and are back.
 		Repaired []desired.AddressKey
+		// FailedRoutes are the routes and rules that could not be set, by their text, with the reason.
+		FailedRoutes map[string]string
+		// RepairedRoutes are the texts of those that had been deleted or changed by somebody else, and are back.
+		RepairedRoutes []string
 	}
 	// ServicesApplied reports the same of IPVS.
 	ServicesApplied struct {
@@ -43,6 +49,8 @@ type (
 		Error string
 		// Repaired says in words what had been changed by somebody else.
 		Repaired []string
+		// Lacks says in words what the system lacks for the services to work, each with what mends it.
+		Lacks []string
 	}
 	// Timeout says that the deadline has come. Any other input may come at or after the deadline as well.
 	Timeout struct{}
@@ -52,6 +60,8 @@ type (
 	Start struct {
 		// Held are the VIPs with a running lease that a former run has left in the kernel.
 		Held []desired.AddressKey
+		// Marks are the numbers that signed adverts of a former run have used.
+		Marks []Mark
 		// Verdicts are those of a former run, where they are young enough to be believed until the first results come.
 		Verdicts []Verdict
 	}
@@ -68,6 +78,7 @@ type (
 func (Received) input()        {}
 func (Links) input()           {}
 func (Observed) input()        {}
+func (Observations) input()    {}
 func (Applied) input()         {}
 func (ServicesApplied) input() {}
 func (Timeout) input()         {}
@@ -104,6 +115,8 @@ type Output struct {
 type Advert struct {
 	// Interface to send on.
 	Interface string
+	// MAC is the hardware address to send from; zero for that of the interface.
+	MAC [6]byte
 	// Source and Destination addresses. Destination is the multicast group or a unicast peer.
 	Source, Destination netip.Addr
 	// Payload is the VRRP message.

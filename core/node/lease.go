@@ -1,6 +1,7 @@
 package node
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/vipward/vipward/core/desired"
@@ -31,8 +32,8 @@ func (i *instance) lease(lone bool) time.Duration {
 
 // mayRise tells whether a track can lift the peer above its base priority.
 func (i *instance) mayRise() bool {
-	for _, t := range i.cfg.Tracks {
-		if t.Weighted && t.Weight > 0 {
+	for _, t := range i.tracks {
+		if t.Weighted && t.Weight > 0 || t.IsNumber() {
 			return true
 		}
 	}
@@ -50,8 +51,25 @@ func (n *Node) renew(now time.Time, i *instance, sent []vrrp.Advert) {
 	}
 }
 
+// refusal are the VIPs to which packets are dropped. The owner accepts what is its own.
+func (i *instance) refusal() (out []netip.Addr) {
+	if !i.cfg.Refuse || i.cfg.VRRP.Priority == 255 {
+		return nil
+	}
+	for _, a := range i.cfg.Addresses {
+		out = append(out, a.Prefix.Addr())
+	}
+	return out
+}
+
+// vmac is the interface of the virtual MAC address. It is there as long as the instance, and up while it holds the VIPs.
+func (i *instance) vmac() desired.VMAC {
+	return desired.VMAC{Name: i.cfg.VMAC, Parent: i.cfg.Interface, MAC: i.mac(), Up: i.holds}
+}
+
 // wish adds what the kernel should hold for the instance.
 func (i *instance) wish(lone bool, s *desired.State) {
+	i.wishRoutes(s)
 	if !i.holds {
 		return
 	}

@@ -32,6 +32,7 @@ const StartGrace = 10 * time.Second
 type Node struct {
 	cfg       Config
 	instances []*instance
+	groups    []*group
 	checks    map[string]*check
 	services  []*service
 	links     Links
@@ -40,10 +41,12 @@ type Node struct {
 	stopping bool
 	held     []desired.AddressKey // what a former run left, during the step that starts the node
 
-	expiry time.Time // when to look for checks that have become stale, at the earliest; zero for at once
+	folds  map[string]*fold // by plugin: the checks that were told to be stale together
+	expiry time.Time        // when to look for checks that have become stale, at the earliest; zero for at once
 
 	servicesError string
-	dirty         bool // the wish has changed
+	lacks         []string // what the system lacks for the services, as it was told
+	dirty         bool     // the wish has changed
 	out           Output
 }
 
@@ -52,11 +55,42 @@ type check struct {
 	*health.Check
 	health.Freshness
 	since time.Time
+
+	plugin   string             // that makes it
+	checkers []string           // of this node that it decides, by name
+	places   []place            // real servers that it is a check of
+	told     bool               // that it is stale, of its checkers
+	values   map[string]float64 // of the latest result
+	number   *float64           // for a track that adds it to the priority; nil before the first
+}
+
+// redraw has the next snapshot show the servers of a check anew.
+func (c *check) redraw() {
+	for _, p := range c.places {
+		p.service.rows = nil
+	}
+}
+
+// measured takes the figures of a result.
+func (c *check) measured(values map[string]float64) {
+	if values == nil && c.values == nil {
+		return
+	}
+	c.values = values
+	for _, p := range c.places {
+		p.service.measured = true
+	}
+}
+
+// place is a real server in its service.
+type place struct {
+	service *service
+	server  *server
 }
 
 // New makes a node that does nothing before [Start].
 func New(cfg Config) *Node {
-	n := &Node{checks: map[string]*check{}, links: Links{}}
+	n := &Node{checks: map[string]*check{}, links: Links{}, folds: map[string]*fold{}}
 	n.adopt(time.Time{}, cfg)
 	return n
 }
@@ -71,6 +105,10 @@ func (n *Node) Step(now time.Time, in Input) Output {
 		n.links = in
 	case Observed:
 		n.observed(now, in)
+	case Observations:
+		for _, o := range in {
+			n.observed(now, o)
+		}
 	case Applied:
 		n.applied(now, in)
 	case ServicesApplied:
@@ -98,9 +136,12 @@ func (n *Node) Configure(now time.Time, cfg Config) Output {
 
 // finish lets time and the new facts act on every instance, and closes the output.
 func (n *Node) finish(now time.Time) Output {
+	n.retryRefused(now)
+	n.tend(now)
 	for _, i := range n.instances {
 		n.settle(now, i)
 	}
+	n.settleGroups(now)
 	n.expire(now)
 	n.held = nil // what no instance has adopted is removed with the first wish
 	if n.stopping && n.allStopped() {
@@ -109,7 +150,7 @@ func (n *Node) finish(now time.Time) Output {
 	}
 	if n.dirty && !n.started.IsZero() {
 		n.dirty = false
-		n.out.Desired = n.wish()
+		n.out.Desired = n.wish(now)
 	}
 	return n.out
 }
@@ -125,11 +166,19 @@ func (n *Node) Deadline() time.Time {
 	if n.watching() {
 		earlier(n.expiry)
 	}
+	for _, g := range n.groups {
+		if !n.stopping {
+			earlier(g.tellAt)
+		}
+	}
+	for _, v := range n.services {
+		earlier(v.due)
+	}
 	for _, i := range n.instances {
 		earlier(i.router.Deadline())
 		if !n.started.IsZero() && !n.stopping {
 			earlier(i.retryAt)
-			if !i.started {
+			if !i.started && i.source { // an address comes as an input, however late
 				earlier(n.started.Add(StartGrace))
 			}
 		}
@@ -141,6 +190,7 @@ func (n *Node) start(now time.Time, in Start) {
 	n.started = now
 	n.dirty = true
 	n.held = in.Held
+	n.rememberMarks(now, in.Marks)
 	n.remember(now, in.Verdicts)
 }
 
@@ -149,6 +199,7 @@ func (n *Node) stop(now time.Time) {
 		return
 	}
 	n.stopping = true
+	n.endServices()
 	for _, i := range n.instances {
 		n.retire(now, i)
 	}
@@ -165,6 +216,8 @@ func (n *Node) observed(now time.Time, in Observed) {
 		return
 	}
 	n.refresh(now, in, c)
+	c.measured(in.Values)
+	c.count(in)
 	before, judged, weight := c.Status(), c.Judged(), c.Last().Weight
 	changed := c.Observe(in.Observation)
 	if changed {
@@ -173,15 +226,15 @@ func (n *Node) observed(now time.Time, in Observed) {
 	if !changed && judged == c.Judged() && weight == c.Last().Weight {
 		return // the first result counts even where it confirms what was assumed
 	}
-	for _, k := range n.cfg.Checkers {
-		if k.Check == in.Check && changed {
+	if changed {
+		for _, name := range c.checkers {
 			n.emit(event.Event{
-				Code: "checker.state", Severity: severityOf(c.Status()), Kind: event.Checker, Subject: k.Name,
+				Code: "checker.state", Severity: severityOf(c.Status()), Kind: event.Checker, Subject: name,
 				From: string(before), To: string(c.Status()), Reason: in.Reason,
 			})
 		}
 	}
-	n.judgeServices(now)
+	n.judgePlaces(now, c.places)
 }
 
 func severityOf(s health.Status) event.Severity {
@@ -198,6 +251,7 @@ func (n *Node) servicesApplied(in ServicesApplied) {
 	for _, r := range in.Repaired {
 		n.emit(event.Event{Code: "service.repaired", Severity: event.Warning, Kind: event.Service, Subject: "ipvs", Reason: r})
 	}
+	n.tellLacks(in.Lacks)
 	if in.Error == n.servicesError {
 		return
 	}
@@ -216,7 +270,7 @@ func (n *Node) adopt(now time.Time, cfg Config) {
 	keep := func(id string, h health.Config) {
 		if c := n.checks[id]; c != nil {
 			c.Reconfigure(h)
-			c.Limit(h.FreshFor)
+			c.SetLimit(h.FreshFor)
 			checks[id] = c
 			return
 		}
@@ -234,7 +288,28 @@ func (n *Node) adopt(now time.Time, cfg Config) {
 	}
 	n.checks, n.expiry = checks, time.Time{}
 	n.adoptInstances(now)
+	n.adoptGroups(now)
 	n.adoptServices(now)
+	n.indexChecks()
+	n.keepFolds()
+}
+
+// indexChecks notes at each check what it decides about.
+func (n *Node) indexChecks() {
+	for _, c := range n.checks {
+		c.checkers, c.places = nil, nil
+	}
+	for _, k := range n.cfg.Checkers {
+		c := n.checks[k.Check]
+		c.plugin, c.checkers = k.Plugin, append(c.checkers, k.Name)
+	}
+	n.eachServer(func(v *service, s *server) {
+		for _, k := range s.cfg.Checks {
+			c := n.checks[k.Check]
+			c.plugin, c.places = k.Plugin, append(c.places, place{v, s})
+		}
+		s.told = s.told && n.expired(s.cfg)
+	})
 }
 
 // checkerStatus is the verdict on a checker of this node, by its name.
@@ -271,26 +346,43 @@ func (n *Node) failover(now time.Time, in Failover) {
 		return
 	}
 	i.command = in.ID
-	n.handover(now, i, false)
+	for _, m := range i.mates() {
+		if m.isMaster() && !m.router.HandingOver() {
+			n.handover(now, m, false)
+		}
+	}
 }
 
+// find is the instance of that name, or the first one of the sync group of that name; nil for none.
 func (n *Node) find(name string) *instance {
-	k := slices.IndexFunc(n.instances, func(i *instance) bool { return i.cfg.Name == name })
-	if k < 0 {
-		return nil
+	for _, i := range n.instances {
+		if i.cfg.Name == name || i.group != nil && i.group.cfg.Name == name {
+			return i
+		}
 	}
-	return n.instances[k]
+	return nil
 }
 
 // wish is everything that the kernel should hold now.
-func (n *Node) wish() *desired.State {
+func (n *Node) wish(now time.Time) *desired.State {
 	s := &desired.State{}
 	for _, i := range n.instances {
 		i.wish(n.cfg.Lone, s)
 	}
 	if !n.out.Stopped {
+		for _, i := range n.instances {
+			s.Refused = append(s.Refused, i.refusal()...)
+			if i.cfg.VMAC != "" {
+				s.VMACs = append(s.VMACs, i.vmac())
+			}
+		}
 		for _, v := range n.services {
-			s.Services = append(s.Services, v.wish())
+			s.Services = append(s.Services, n.wishService(now, v)...)
+			s.Markings = append(s.Markings, v.cfg.Markings...)
+		}
+		s.Timeouts = n.cfg.Timeouts
+		for _, p := range n.cfg.Probes {
+			p.wish(s)
 		}
 	}
 	return s

@@ -8,7 +8,7 @@ import (
 )
 
 // adoptInstances takes the virtual routers of the configuration over. One that stays the same router on the wire (interface,
-// VRID, version) keeps its state under any name; one that is gone resigns.
+// VRID, version, family) keeps its state under any name; one that is gone resigns.
 func (n *Node) adoptInstances(now time.Time) {
 	old := n.instances
 	n.instances = make([]*instance, 0, len(n.cfg.Instances))
@@ -29,7 +29,7 @@ func (n *Node) adoptInstances(now time.Time) {
 }
 
 func sameRouter(a, b Instance) bool {
-	return a.Interface == b.Interface && a.VRRP.VRID == b.VRRP.VRID && a.VRRP.Version == b.VRRP.Version
+	return a.Interface == b.Interface && a.VRRP.VRID == b.VRRP.VRID && a.VRRP.Version == b.VRRP.Version && a.VRRP.IPv6() == b.VRRP.IPv6()
 }
 
 func (n *Node) reconfigure(now time.Time, i *instance, c Instance) {

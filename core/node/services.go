@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/event"
 	"github.com/vipward/vipward/core/health"
 )
@@ -15,6 +14,13 @@ type service struct {
 	cfg     Service
 	servers []*server
 	up      bool
+	suspect bool      // max_ejected keeps servers in that are down
+	good    time.Time // when the pool was good for the last time, before our network was suspected
+	due     time.Time // when something changes by time alone; zero for never
+
+	rows     []RealServerStatus // of the servers as the last snapshot showed them; nil where they have changed
+	drawn    time.Time          // when rows were made
+	measured bool               // that a check has new figures since
 }
 
 // server is one real server.
@@ -23,7 +29,16 @@ type server struct {
 	status health.Status
 	since  time.Time
 	reason string
-	weight int // while it is up: the configured one, or the one that a check asks for
+	told   bool // that it is stale
+	weight int  // while it is up: the configured one, or the one that a check asks for
+
+	raw      health.Status // what its checks say, before damping
+	fell     time.Time     // when it went down last; zero where it never was up
+	kept     bool          // in the table though it is down
+	risen    time.Time     // when its slow start began; zero for none
+	failures []time.Time   // for damping
+	damped   bool          // kept out by damping
+	passing  time.Time     // since when it passes while it is damped
 }
 
 // adoptServices takes the services of the configuration over, keeping the state of servers that stay.
@@ -34,7 +49,7 @@ func (n *Node) adoptServices(now time.Time) {
 		v := &service{cfg: c}
 		var before *service
 		if k := slices.IndexFunc(old, func(o *service) bool { return o.cfg.Name == c.Name }); k >= 0 {
-			before, v.up = old[k], old[k].up
+			before, v.up, v.suspect, v.good = old[k], old[k].up, old[k].suspect, old[k].good
 		}
 		for _, r := range c.RealServers {
 			v.servers = append(v.servers, before.server(r, now))
@@ -63,13 +78,26 @@ func (n *Node) judgeServices(now time.Time) {
 		for _, s := range v.servers {
 			n.judgeServer(now, v, s)
 		}
-		n.judgeService(v)
+		n.judgeService(now, v)
+	}
+}
+
+// judgePlaces is judgeServices for a few servers.
+func (n *Node) judgePlaces(now time.Time, places []place) {
+	for _, p := range places {
+		n.judgeServer(now, p.service, p.server)
+	}
+	for k, p := range places {
+		if k+1 == len(places) || places[k+1].service != p.service { // those of one service stand together
+			n.judgeService(now, p.service)
+		}
 	}
 }
 
 func (n *Node) judgeServer(now time.Time, v *service, s *server) {
 	status, reason := n.verdict(s.cfg)
-	s.reason = reason
+	status, reason = s.damp(now, v.cfg.Damping, status, reason)
+	s.reason, v.rows = reason, nil
 	n.weigh(v, s, status)
 	if status == s.status {
 		return
@@ -81,7 +109,13 @@ func (n *Node) judgeServer(now time.Time, v *service, s *server) {
 	}
 	// The first "up" after the start is no news to anybody.
 	if s.status != health.Unknown || status != health.Up {
-		e.Notify = v.cfg.Notify
+		e.Notify = union(v.cfg.Notify, s.cfg.Notify)
+	}
+	switch {
+	case status == health.Up:
+		n.rise(now, v, s)
+	case s.status == health.Up:
+		s.fell = now
 	}
 	s.status, s.since, n.dirty = status, now, true
 	if status == health.Up {
@@ -92,12 +126,7 @@ func (n *Node) judgeServer(now time.Time, v *service, s *server) {
 
 // weigh follows the weight that a check asks for, as keepalived's misc_dynamic does. With several checks the least counts.
 func (n *Node) weigh(v *service, s *server, status health.Status) {
-	weight, asked := s.cfg.Destination.Weight, false
-	for _, k := range s.cfg.Checks {
-		if w := n.checks[k.Check].Last().Weight; w >= 0 && (!asked || w < weight) {
-			weight, asked = w, true
-		}
-	}
+	weight := n.ask(s.cfg)
 	if weight == s.weight {
 		return
 	}
@@ -117,6 +146,7 @@ func (n *Node) verdict(cfg RealServer) (status health.Status, reason string) {
 	for _, k := range cfg.Checks {
 		c := n.checks[k.Check]
 		switch {
+		case k.Weighted: // it decides about the weight alone
 		case c.Status() == health.Down && c.Judged():
 			return health.Down, c.Last().Reason
 		case c.Status() != health.Up:
@@ -126,42 +156,26 @@ func (n *Node) verdict(cfg RealServer) (status health.Status, reason string) {
 	return status, reason
 }
 
-func (n *Node) judgeService(v *service) {
+// judgeService brings a service to what its servers are. A hysteresis keeps it from going to and fro.
+func (n *Node) judgeService(now time.Time, v *service) {
+	n.eject(now, v)
 	weight := 0
 	for _, s := range v.servers {
-		if s.status == health.Up {
+		if s.status == health.Up || s.kept {
 			weight += s.weight
 		}
 	}
-	up := weight >= max(v.cfg.Quorum, 1)
-	if up == v.up {
-		return
+	need := max(v.cfg.Quorum, 1) + v.cfg.Hysteresis
+	if v.up {
+		need = max(v.cfg.Quorum, 1) - v.cfg.Hysteresis
 	}
-	v.up = up
-	e := event.Event{
-		Code: "service.state", Severity: event.Info, Kind: event.Service, Subject: v.cfg.Name, From: "down", To: "up", Notify: v.cfg.Notify,
-	}
-	if !up {
-		e.Severity, e.From, e.To, e.Reason = event.Critical, "up", "down", "the servers that are up do not reach the quorum"
-	}
-	n.emit(e)
-}
-
-// wish is what IPVS should hold: the servers that are up, and with weight 0 those that inhibit_on_failure keeps.
-func (v *service) wish() desired.Service {
-	w := v.cfg.Service
-	w.Destinations = nil
-	for _, s := range v.servers {
-		d := s.cfg.Destination
-		switch {
-		case s.status == health.Up:
-			d.Weight = s.weight
-		case s.cfg.Inhibit:
-			d.Weight = 0
-		default:
-			continue
+	if up := weight >= need; up != v.up {
+		v.up, n.dirty = up, true
+		reason := ""
+		if !up {
+			reason = belowQuorum
 		}
-		w.Destinations = append(w.Destinations, d)
+		n.emit(v.transition(up, reason))
 	}
-	return w
+	v.due = n.due(now, v)
 }

@@ -18,6 +18,7 @@ type Snapshot struct {
 	// Ready is true when every instance has left INIT.
 	Ready     bool
 	Instances []InstanceStatus
+	Groups    []GroupStatus
 	Checkers  []CheckerStatus
 	Services  []ServiceStatus
 }
@@ -40,6 +41,16 @@ type InstanceStatus struct {
 	Tracks []TrackStatus
 	// Counters of the protocol.
 	Counters vrrp.Counters
+}
+
+// GroupStatus is the state of one sync group.
+type GroupStatus struct {
+	Config Group
+	// State is MASTER when all members are, FAULT when one is, INIT before all have started, else BACKUP.
+	State vrrp.State
+	// Since is when it got there, Reason why; the reason is that of the member which caused it.
+	Since  time.Time
+	Reason string
 }
 
 // AddressStatus is the state of one VIP.
@@ -77,14 +88,26 @@ type CheckerStatus struct {
 	Reason string
 	// Stale tells that there was no result for too long, or none yet since a restart; the verdict is the last one.
 	Stale bool
+	// Values are the figures of the latest result; nil for none.
+	Values map[string]float64
+}
+
+// CheckValues are the figures of one check of a real server.
+type CheckValues struct {
+	// Check is the plugin's name, with -2 for the second check of that plugin, and so on.
+	Check string
+	// Values of the latest result, by name. They may be a second old.
+	Values map[string]float64
 }
 
 // ServiceStatus is the state of one virtual server.
 type ServiceStatus struct {
 	Config Service
 	// Up is true while the servers that are up reach the quorum.
-	Up          bool
-	RealServers []RealServerStatus
+	Up bool
+	// Suspect tells that more servers fail than max_ejected lets out; Sorry that the sorry server serves.
+	Suspect, Sorry bool
+	RealServers    []RealServerStatus
 	// Error says why IPVS does not hold what it should; empty for all well.
 	Error string
 }
@@ -98,6 +121,12 @@ type RealServerStatus struct {
 	Reason string
 	// Stale tells that one of its checks is stale; the verdict is the last one.
 	Stale bool
+	// Values are the figures of those checks that have any.
+	Values []CheckValues
 	// EffectiveWeight is the weight that IPVS has; 0 where the server is not in the table.
 	EffectiveWeight int
+	// Aside tells that it is not in the table though it is up, since the sorry server serves instead.
+	Aside bool
+	// Kept tells that it is in the table though it is down, since our own network is suspected.
+	Kept bool
 }

@@ -8,28 +8,41 @@ import (
 	"github.com/vipward/vipward/core/health"
 )
 
+// lookEvery bounds how often all checks are looked through while they become stale one after the other.
+const lookEvery = 100 * time.Millisecond
+
 // watching tells whether results are expected at all.
 func (n *Node) watching() bool { return !n.started.IsZero() && !n.stopping }
 
 // refresh takes note that a check has said something, and tells of it where it had been told that it did not.
 func (n *Node) refresh(now time.Time, in Observed, c *check) {
-	if in.Outcome == health.Error || !c.Hear(now) {
+	if in.Outcome == health.Error {
+		return
+	}
+	if c.Stale() {
+		c.redraw()
+	}
+	was := c.Hear(now)
+	back := n.heardAgain(now, in.Check, c)
+	if !was && !back {
 		return
 	}
 	n.expiry = time.Time{}
-	for _, k := range n.cfg.Checkers {
-		if k.Check == in.Check {
-			n.emit(event.Event{Code: "checker.fresh", Severity: event.Info, Kind: event.Checker, Subject: k.Name, Reason: "it has results again"})
+	if c.told {
+		c.told = false
+		for _, name := range c.checkers {
+			n.emit(event.Event{Code: "checker.fresh", Severity: event.Info, Kind: event.Checker, Subject: name, Reason: "it has results again"})
 		}
 	}
-	n.eachServer(func(v *service, s *server) {
-		if s.checkedBy(in.Check) && !n.expired(s.cfg, nil) {
+	for _, p := range c.places {
+		if p.server.told && !n.expired(p.server.cfg) {
+			p.server.told = false
 			n.emit(event.Event{
 				Code: "real_server.fresh", Severity: event.Info, Kind: event.RealServer,
-				Subject: s.cfg.Destination.Address.String(), Service: v.cfg.Name, Reason: "it is checked again",
+				Subject: p.server.cfg.Destination.Address.String(), Service: p.service.cfg.Name, Reason: "it is checked again",
 			})
 		}
-	})
+	}
 }
 
 // expire looks for checks that have become stale. Between two looks no check can: expiry is the earliest end of them all, and
@@ -39,42 +52,57 @@ func (n *Node) expire(now time.Time) {
 		return
 	}
 	var fallen []string
-	n.expiry = time.Time{}
+	first := time.Time{}
 	for id, c := range n.checks {
 		if c.Expire(now) {
+			c.redraw()
 			fallen = append(fallen, id)
 		}
-		if due := c.Due(); !due.IsZero() && (n.expiry.IsZero() || due.Before(n.expiry)) {
-			n.expiry = due
+		first = earlier(first, c.Due())
+	}
+	slices.Sort(fallen)
+	n.tellStale(now, n.foldStale(now, fallen))
+	for _, f := range n.folds {
+		first = earlier(first, f.end)
+	}
+	n.expiry = now.Add(time.Hour) // all are stale, or never will be; a result or a reload brings the next look
+	if !first.IsZero() {
+		n.expiry = first
+		if soon := now.Add(lookEvery); first.Before(soon) {
+			n.expiry = soon
 		}
 	}
-	if n.expiry.IsZero() {
-		n.expiry = now.Add(time.Hour) // all are stale, or never will be; a result or a reload brings the next look
+}
+
+// earlier is the first of two instants, of which a zero one is none.
+func earlier(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
 	}
-	if len(fallen) > 0 {
-		n.tellStale(now, fallen)
-	}
+	return a
 }
 
 // tellStale tells of the checkers and real servers that checks which have just become stale leave without news.
 func (n *Node) tellStale(now time.Time, fallen []string) {
-	slices.Sort(fallen)
+	if len(fallen) == 0 {
+		return
+	}
 	is := func(check string) bool {
 		_, found := slices.BinarySearch(fallen, check)
 		return found
 	}
 	for _, k := range n.cfg.Checkers {
-		if is(k.Check) {
-			n.emit(event.Event{
-				Code: "checker.stale", Severity: event.Warning, Kind: event.Checker, Subject: k.Name, Reason: n.checks[k.Check].silence(now),
-			})
+		if c := n.checks[k.Check]; is(k.Check) && !c.told {
+			c.told = true
+			n.emit(event.Event{Code: "checker.stale", Severity: event.Warning, Kind: event.Checker, Subject: k.Name, Reason: c.silence(now)})
 		}
 	}
 	n.eachServer(func(v *service, s *server) {
 		k := slices.IndexFunc(s.cfg.Checks, func(k ServerCheck) bool { return is(k.Check) })
-		if k < 0 || n.expired(s.cfg, is) {
+		if k < 0 || s.told {
 			return
 		}
+		s.told = true
 		n.emit(event.Event{
 			Code: "real_server.stale", Severity: event.Warning, Kind: event.RealServer, Subject: s.cfg.Destination.Address.String(),
 			Service: v.cfg.Name, Reason: n.checks[s.cfg.Checks[k].Check].silence(now),
@@ -95,15 +123,9 @@ func (n *Node) eachServer(f func(*service, *server)) {
 	}
 }
 
-func (s *server) checkedBy(check string) bool {
-	return slices.ContainsFunc(s.cfg.Checks, func(k ServerCheck) bool { return k.Check == check })
-}
-
-// expired tells whether a check of the server has expired, besides those of which except is true.
-func (n *Node) expired(cfg RealServer, except func(check string) bool) bool {
-	return slices.ContainsFunc(cfg.Checks, func(k ServerCheck) bool {
-		return n.checks[k.Check].Expired() && (except == nil || !except(k.Check))
-	})
+// expired tells whether a check of the server has expired.
+func (n *Node) expired(cfg RealServer) bool {
+	return slices.ContainsFunc(cfg.Checks, func(k ServerCheck) bool { return n.checks[k.Check].Expired() })
 }
 
 func (n *Node) staleServer(cfg RealServer) bool {
@@ -111,6 +133,9 @@ func (n *Node) staleServer(cfg RealServer) bool {
 }
 
 func (n *Node) staleTrack(t Track) bool {
+	if c := n.checks[t.Check]; c != nil {
+		return c.Stale()
+	}
 	return t.Kind == TrackChecker && slices.ContainsFunc(n.cfg.Checkers, func(k Checker) bool {
 		return k.Name == t.Name && n.checks[k.Check].Stale()
 	})

@@ -1,9 +1,9 @@
 package node
 
 import (
+	"fmt"
 	"time"
 
-	"github.com/vipward/vipward/core/health"
 	"github.com/vipward/vipward/core/vrrp"
 )
 
@@ -14,14 +14,19 @@ func (n *Node) Snapshot(now time.Time) *Snapshot {
 		s.Instances = append(s.Instances, n.instanceStatus(i))
 		s.Ready = s.Ready && i.router.State() != vrrp.Init
 	}
+	for _, g := range n.groups {
+		s.Groups = append(s.Groups, GroupStatus{Config: g.cfg, State: g.state, Since: g.since, Reason: g.reason})
+	}
 	for _, k := range n.cfg.Checkers {
 		c := n.checks[k.Check]
 		s.Checkers = append(s.Checkers, CheckerStatus{
-			Name: k.Name, Status: c.Status(), Since: c.since, Reason: c.Last().Reason, Stale: c.Stale(),
+			Name: k.Name, Status: c.Status(), Since: c.since, Reason: c.Last().Reason, Stale: c.Stale(), Values: c.values,
 		})
 	}
 	for _, v := range n.services {
-		s.Services = append(s.Services, n.serviceStatus(v))
+		s.Services = append(s.Services, ServiceStatus{
+			Config: v.cfg, Up: v.up, Suspect: v.suspect, Sorry: n.sorry(now, v), Error: n.servicesError, RealServers: n.rows(now, v),
+		})
 	}
 	return s
 }
@@ -34,6 +39,9 @@ func (n *Node) instanceStatus(i *instance) InstanceStatus {
 	if i.waiting != "" {
 		s.Reason = i.waiting
 	}
+	if why := i.standsBack(); why != "" {
+		s.Reason = why
+	}
 	s.Master.Address, s.Master.Priority, s.Master.LastAdvert = i.router.Master()
 	lease := i.lease(n.cfg.Lone)
 	for _, a := range i.cfg.Addresses {
@@ -44,21 +52,53 @@ func (n *Node) instanceStatus(i *instance) InstanceStatus {
 		}
 		s.Addresses = append(s.Addresses, st)
 	}
-	for _, t := range i.cfg.Tracks {
+	for _, t := range i.tracks {
 		status, reason := n.trackStatus(t)
 		s.Tracks = append(s.Tracks, TrackStatus{Track: t, Status: status, Reason: reason, Stale: n.staleTrack(t)})
 	}
 	return s
 }
 
-func (n *Node) serviceStatus(v *service) ServiceStatus {
-	s := ServiceStatus{Config: v.cfg, Up: v.up, Error: n.servicesError}
-	for _, r := range v.servers {
-		st := RealServerStatus{Address: r.cfg.Destination, Status: r.status, Since: r.since, Reason: r.reason, Stale: n.staleServer(r.cfg)}
-		if r.status == health.Up {
-			st.EffectiveWeight = r.weight
-		}
-		s.RealServers = append(s.RealServers, st)
+// figuresEvery is how old the figures of checks may get in a snapshot: who reads them does so every few seconds.
+const figuresEvery = time.Second
+
+// rows are the servers of a service. They are made anew where something has changed, for there may be thousands.
+func (n *Node) rows(now time.Time, v *service) []RealServerStatus {
+	if v.rows != nil && (!v.measured || now.Sub(v.drawn) < figuresEvery) {
+		return v.rows
 	}
-	return s
+	v.rows, v.drawn, v.measured = make([]RealServerStatus, len(v.servers)), now, false
+	for k, r := range v.servers {
+		st := RealServerStatus{
+			Address: r.cfg.Destination, Status: r.status, Since: r.since, Reason: r.reason, Stale: n.staleServer(r.cfg), Values: n.figures(r.cfg),
+		}
+		if w, ok := n.inTable(now, v, r); ok {
+			st.EffectiveWeight = w
+		}
+		st.Kept, st.Aside = r.kept, n.sorry(now, v)
+		v.rows[k] = st
+	}
+	return v.rows
+}
+
+// figures are those of the checks of a server. The second check of a plugin is told from the first by its number.
+func (n *Node) figures(cfg RealServer) []CheckValues {
+	var all []CheckValues
+	for k, c := range cfg.Checks {
+		values := n.checks[c.Check].values
+		if len(values) == 0 {
+			continue
+		}
+		name, same := c.Plugin, 1
+		for _, before := range cfg.Checks[:k] {
+			if before.Plugin == c.Plugin {
+				same++
+			}
+		}
+		if same > 1 {
+			name = fmt.Sprintf("%s-%d", c.Plugin, same)
+		}
+		all = append(all, CheckValues{Check: name, Values: values})
+	}
+	return all
 }

@@ -14,8 +14,12 @@ func (n *Node) trackStatus(t Track) (status health.Status, reason string) {
 		status, reason = n.checkerStatus(t.Name)
 	case TrackInterface:
 		status, reason = n.linkStatus(t.Name)
+	case TrackService:
+		status, reason = n.serviceStatus(t.Name)
+	case TrackScript, TrackProcess, TrackFile:
+		status, reason = n.checkStatus(t)
 	}
-	if !t.Reverse {
+	if !t.Reverse || t.IsNumber() {
 		return status, reason
 	}
 	switch status {
@@ -38,8 +42,21 @@ func (n *Node) linkStatus(name string) (status health.Status, reason string) {
 	return health.Up, ""
 }
 
-// fault is why the instance must not take part; empty for none. Unknown is never a fault.
+// fault is why the instance must not take part, for itself or for another member of its sync group; empty for none. Unknown is
+// never a fault.
 func (n *Node) fault(i *instance) string {
+	if reason := n.ownFault(i); reason != "" || i.group == nil {
+		return reason
+	}
+	for _, m := range i.group.members {
+		if reason := n.ownFault(m); reason != "" {
+			return fmt.Sprintf("%s of sync group %s is in FAULT: %s", m.cfg.Name, i.group.cfg.Name, reason)
+		}
+	}
+	return ""
+}
+
+func (n *Node) ownFault(i *instance) string {
 	if status, reason := n.linkStatus(i.cfg.Interface); status == health.Down {
 		return reason
 	}
@@ -48,9 +65,12 @@ func (n *Node) fault(i *instance) string {
 			return fmt.Sprintf("the kernel refuses %s on %s: %s", a.Prefix, a.Interface, reason)
 		}
 	}
-	for _, t := range i.cfg.Tracks {
+	if reason := i.pathFault(); reason != "" {
+		return reason
+	}
+	for _, t := range i.tracks {
 		status, reason := n.trackStatus(t)
-		if t.Weighted || status != health.Down {
+		if t.Weighted && !t.IsNumber() || status != health.Down {
 			continue
 		}
 		if reason != "" {
@@ -67,7 +87,11 @@ func (n *Node) priority(i *instance) uint8 {
 	if p == 255 {
 		return 255
 	}
-	for _, t := range i.cfg.Tracks {
+	for _, t := range i.tracks {
+		if t.IsNumber() {
+			p += n.sum(t)
+			continue
+		}
 		status, _ := n.trackStatus(t)
 		if t.Weighted && (t.Weight > 0 && status == health.Up || t.Weight < 0 && status == health.Down) {
 			p += t.Weight
@@ -84,7 +108,7 @@ func (n *Node) undecided(now time.Time, i *instance) string {
 	if now.Sub(n.started) >= StartGrace {
 		return ""
 	}
-	for _, t := range i.cfg.Tracks {
+	for _, t := range i.tracks {
 		if status, _ := n.trackStatus(t); status == health.Unknown {
 			return fmt.Sprintf("waits for the first verdict of %s %s", t.Kind, t.Name)
 		}

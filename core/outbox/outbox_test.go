@@ -45,8 +45,11 @@ func start(t *testing.T, notifiers []config.Notifier, f func(t *testing.T, b *be
 }
 
 func (b *bench) deliver(ctx context.Context, n config.Notifier, events []event.Event, key string, attempt int) (Outcome, time.Duration, error) {
-	e := events[0]
-	b.note("%s %s #%d", n.Name, e.Subject, attempt)
+	e, subjects := events[0], ""
+	for _, e := range events {
+		subjects += e.Subject + " "
+	}
+	b.note("%s %s#%d", n.Name, subjects, attempt)
 	b.mu.Lock()
 	b.keys[key] = true
 	b.mu.Unlock()
@@ -177,8 +180,8 @@ func TestRetriesWithBackOffUntilTheLimit(t *testing.T) {
 			0s ops web #1
 			1s ops web #2
 			3s ops web #3
-			7s ops web #4
-			7s notifier.failed ops: "instance web: MASTER" was not delivered in 4 attempts: connection refused`)
+			3s notifier.failed ops: "instance web: MASTER" was not delivered in 3 attempts: connection refused; it is tried again
+			7s ops web #4`)
 		if len(b.keys) != 1 {
 			t.Errorf("the attempts had the keys %v, want one", b.keys)
 		}
@@ -258,7 +261,7 @@ func TestFullQueueDropsTheOldest(t *testing.T) {
 		}
 		b.expect(t, `
 			0s ops first #1
-			0s notifier.failed ops: 1000 events wait for it already; the oldest are dropped`)
+			0s notifier.failed ops: more than 1000 events or 8 MiB wait for it; the oldest that are not critical are dropped`)
 		if s := b.stat("ops"); s != (Stat{Notifier: "ops", Queued: queueSize + 1, Dropped: 2}) {
 			t.Errorf("stat = %+v", s)
 		}
@@ -341,7 +344,139 @@ func TestKeyTellsDaemonsApart(t *testing.T) {
 	first := event.Event{Node: "lb1", Seq: 1, Time: time.Unix(1, 0)}
 	again := first
 	again.Time = time.Unix(2, 0) // after a restart, Seq begins anew
-	if same := first; key(first) == key(again) || key(first) != key(same) {
-		t.Errorf("keys %q and %q", key(first), key(again))
+	if same := first; keyOf(first) == keyOf(again) || keyOf(first) != keyOf(same) {
+		t.Errorf("keys %q and %q", keyOf(first), keyOf(again))
 	}
+	if one, two := keyOf(first), keyOf(first, again); one == two {
+		t.Errorf("the key of one event and of two is %q", one)
+	}
+}
+
+func keyOf(events ...event.Event) string { return key(events) }
+
+func TestCriticalEventsAreDroppedLast(t *testing.T) {
+	q := newQueue()
+	for n := range queueSize {
+		severity := event.Info
+		if n < 2 {
+			severity = event.Critical
+		}
+		q.add(&item{id: uint64(n), event: event.Event{Severity: severity}})
+	}
+	dropped := q.add(&item{id: queueSize})
+	if len(dropped) != 1 || dropped[0].id != 2 || len(q.waiting) != queueSize || q.waiting[1].id != 1 {
+		t.Errorf("dropped %v, want the oldest that is not critical, 2", dropped[0].id)
+	}
+	for _, it := range q.waiting {
+		it.event.Severity = event.Critical
+	}
+	if dropped := q.add(&item{id: queueSize + 1}); len(dropped) != 1 || dropped[0].id != 0 {
+		t.Errorf("dropped %v, want the oldest of nothing but critical ones, 0", dropped[0].id)
+	}
+}
+
+func TestAQueueIsBoundedInBytes(t *testing.T) {
+	q := newQueue()
+	big := make([]byte, queueBytes/4)
+	for n := range 4 {
+		q.add(&item{id: uint64(n), text: big})
+	}
+	if dropped := q.add(&item{id: 4, text: big}); len(dropped) != 1 || dropped[0].id != 0 || q.bytes != queueBytes {
+		t.Errorf("dropped %v, and %d bytes wait, want the oldest dropped and %d", dropped, q.bytes, queueBytes)
+	}
+}
+
+// folding is a notifier that makes one message of several events.
+func folding(name string, batch time.Duration) config.Notifier {
+	n := notifier(name, 5)
+	n.Folds, n.Batch = true, batch
+	return n
+}
+
+func TestABurstIsOneMessage(t *testing.T) {
+	start(t, []config.Notifier{folding("mail", 2*time.Second)}, func(t *testing.T, b *bench) {
+		for n := range 3 {
+			b.Add(transition(fmt.Sprint("i", n), "mail"))
+			time.Sleep(500 * time.Millisecond)
+		}
+		time.Sleep(time.Second)
+		b.Add(transition("later", "mail"))
+		time.Sleep(time.Minute)
+		b.expect(t, `
+			2s mail i0 i1 i2 #1
+			4.5s mail later #1`)
+	})
+}
+
+func TestACriticalEventIsNotHeldBack(t *testing.T) {
+	start(t, []config.Notifier{folding("mail", time.Minute)}, func(t *testing.T, b *bench) {
+		b.Add(transition("web", "mail"))
+		time.Sleep(time.Second)
+		fault := transition("db", "mail")
+		fault.Severity = event.Critical
+		b.Add(fault)
+		b.expect(t, "1s mail web db #1")
+	})
+}
+
+func TestAStormIsOneMessageForANotifierThatFolds(t *testing.T) {
+	start(t, []config.Notifier{folding("chat", 0), notifier("script", 0)}, func(t *testing.T, b *bench) {
+		release := make(chan struct{})
+		b.answer = func(context.Context, config.Notifier, event.Event, int) (Outcome, time.Duration, error) {
+			<-release
+			return Delivered, 0, nil
+		}
+		b.Add(transition("first", "chat", "script"))
+		synctest.Wait()
+		for range storm {
+			b.Add(transition("more", "chat", "script"))
+		}
+		close(release)
+		if err := b.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		folded, single := 0, 0
+		for _, line := range b.log {
+			if line == "0s chat "+strings.Repeat("more ", storm)+"#1" {
+				folded++
+			}
+			if line == "0s script more #1" {
+				single++
+			}
+		}
+		if folded != 1 || single != storm {
+			t.Errorf("chat was told of the storm in %d messages, script in %d; want 1 and %d\n%s", folded, single, storm, strings.Join(b.log, "\n"))
+		}
+	})
+}
+
+func TestFlushDoesNotWaitForABurst(t *testing.T) {
+	start(t, []config.Notifier{folding("mail", time.Minute)}, func(t *testing.T, b *bench) {
+		b.Add(transition("web", "mail"))
+		synctest.Wait()
+		if err := b.Flush(t.Context()); err != nil {
+			t.Error(err)
+		}
+		b.expect(t, "0s mail web #1")
+	})
+}
+
+func TestRecoveryWithoutLossIsToldToo(t *testing.T) {
+	start(t, []config.Notifier{notifier("ops", 9)}, func(t *testing.T, b *bench) {
+		b.answer = func(_ context.Context, _ config.Notifier, _ event.Event, attempt int) (Outcome, time.Duration, error) {
+			if attempt < 4 {
+				return Retry, 0, errors.New("connection refused")
+			}
+			return Delivered, 0, nil
+		}
+		b.Add(transition("web", "ops"))
+		time.Sleep(time.Minute)
+		b.expect(t, `
+			0s ops web #1
+			1s ops web #2
+			3s ops web #3
+			3s notifier.failed ops: "instance web: MASTER" was not delivered in 3 attempts: connection refused; it is tried again
+			7s ops web #4
+			7s notifier.recovered ops: it works again, and missed nothing`)
+	})
 }

@@ -2,55 +2,55 @@ package outbox
 
 import (
 	"slices"
-	"sync"
+	"time"
 
 	"github.com/vipward/vipward/core/config"
 	"github.com/vipward/vipward/core/event"
 )
 
-// queue is what waits for one notifier.
-type queue struct {
-	wake chan struct{} // there is something to take
+// item is an event as it waits. It never changes, and may wait in several queues.
+type item struct {
+	id    uint64 // by which the journal knows it
+	event event.Event
+	text  []byte    // the event as the journal has it
+	since time.Time // when it was added to this process
+}
 
-	mu      sync.Mutex
+// queue is what waits for one notifier. The outbox's lock guards it.
+type queue struct {
+	wake chan struct{} // there may be something to take, sooner than thought
+
 	cfg     config.Notifier
-	waiting []event.Event
-	busy    bool // an event was taken and is not settled
+	waiting []*item
+	taken   []*item // by the worker, and not settled
+	bytes   int     // of both
 	stats   Stat
 	lost    uint64 // events since the last one that was delivered
+	told    bool   // that it fails
 }
 
 func newQueue() *queue { return &queue{wake: make(chan struct{}, 1)} }
 
 func (q *queue) configure(n config.Notifier) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	q.cfg, q.stats.Notifier = n, n.Name
-}
-
-func (q *queue) config() config.Notifier {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return q.cfg
-}
-
-// add queues an event that the notifier is to hear of. Where the queue is full the oldest goes: the newest state counts. first
-// tells whether it is the first that is lost since the last success.
-func (q *queue) add(e event.Event) (first bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if !hears(q.cfg, e) {
-		return false
-	}
-	if len(q.waiting) >= queueSize {
-		q.waiting = slices.Delete(q.waiting, 0, 1)
-		q.stats.Dropped++
-		q.lost++
-		first = q.lost == 1
-	}
-	q.waiting = append(q.waiting, e)
 	signal(q.wake)
-	return first
+}
+
+// add queues an item. Where the queue is full, the oldest that is not critical goes, for the newest state counts; where all are
+// critical, the oldest. dropped are those that went.
+func (q *queue) add(it *item) (dropped []*item) {
+	for len(q.waiting) > 0 && (len(q.waiting) >= queueSize || q.bytes+len(it.text) > queueBytes) {
+		i := max(0, slices.IndexFunc(q.waiting, func(w *item) bool { return w.event.Severity != event.Critical }))
+		dropped = append(dropped, q.waiting[i])
+		q.bytes -= len(q.waiting[i].text)
+		q.waiting = slices.Delete(q.waiting, i, i+1)
+	}
+	q.stats.Dropped += uint64(len(dropped))
+	q.lost += uint64(len(dropped))
+	q.waiting = append(q.waiting, it)
+	q.bytes += len(it.text)
+	signal(q.wake)
+	return dropped
 }
 
 // hears tells whether an event is for a notifier: it takes the kind, and is named by what the event is about. What no block
@@ -60,7 +60,7 @@ func hears(n config.Notifier, e event.Event) bool {
 		return false
 	}
 	switch e.Kind {
-	case event.Instance, event.Service, event.RealServer:
+	case event.Instance, event.Group, event.Service, event.RealServer:
 		return slices.Contains(e.Notify, n.Name)
 	case event.Notifier:
 		return e.Subject != n.Name
@@ -68,46 +68,45 @@ func hears(n config.Notifier, e event.Event) bool {
 	return true
 }
 
-// take is the next event; false where none waits.
-func (q *queue) take() (event.Event, bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
+// take moves what is to be delivered next into taken: one event, or for a notifier that folds all that wait. Without anything to
+// take now, wait is how long until there is; 0 where nothing waits at all. hurry cuts the time for which events are gathered.
+func (q *queue) take(now time.Time, hurry bool) (wait time.Duration) {
 	if len(q.waiting) == 0 {
-		return event.Event{}, false
+		return 0
 	}
-	e := q.waiting[0]
-	q.waiting = slices.Delete(q.waiting, 0, 1)
-	q.busy = true
-	return e, true
+	n := 1
+	if q.cfg.Folds && (q.cfg.Batch > 0 || len(q.waiting) >= storm) {
+		if left := q.cfg.Batch - now.Sub(q.waiting[0].since); left > 0 && !hurry && !q.urgent() {
+			return left
+		}
+		n = len(q.waiting)
+	}
+	q.taken = slices.Clone(q.waiting[:n])
+	q.waiting = slices.Delete(q.waiting, 0, n)
+	return 0
 }
 
-// delivered settles the event that was taken; lost is the number of events that were lost since the last success.
-func (q *queue) delivered() (lost uint64) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	lost, q.lost = q.lost, 0
-	q.busy = false
-	q.stats.Delivered++
-	return lost
+// urgent tells whether what waits is not to be gathered any longer.
+func (q *queue) urgent() bool {
+	return len(q.waiting) >= queueSize || slices.ContainsFunc(q.waiting, func(it *item) bool { return it.event.Severity == event.Critical })
 }
 
-// failed settles the event that was taken; first tells whether nothing was lost before since the last success.
-func (q *queue) failed() (first bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.busy = false
-	q.stats.Failed++
-	q.lost++
-	return q.lost == 1
+// settle ends the delivery of what was taken.
+func (q *queue) settle() (settled []*item) {
+	settled, q.taken = q.taken, nil
+	for _, it := range settled {
+		q.bytes -= len(it.text)
+	}
+	return settled
 }
+
+// items are all that are not settled, the oldest first.
+func (q *queue) items() []*item { return slices.Concat(q.taken, q.waiting) }
 
 func (q *queue) stat() Stat {
-	q.mu.Lock()
-	defer q.mu.Unlock()
 	s := q.stats
-	s.Queued = len(q.waiting)
-	if q.busy {
-		s.Queued++
+	if all := q.items(); len(all) > 0 {
+		s.Queued, s.Oldest = len(all), all[0].event.Time
 	}
 	return s
 }

@@ -184,8 +184,12 @@ func assignment(id uint32, c *config.Check) *pluginv1.Assignment {
 		Id: id, Component: c.Kind, ConfigJson: c.Config, Target: c.Name, Labels: c.Labels,
 		Interval: durationpb.New(c.Interval), Timeout: durationpb.New(c.Timeout), Phase: durationpb.New(phase(c)),
 	}
+	a.Device, a.Mark = c.Device, c.Mark
 	if c.Target.IsValid() {
 		a.Address = c.Target.String()
+	}
+	if c.Source.IsValid() {
+		a.SourceAddress = c.Source.String()
 	}
 	if c.RetryInterval > 0 {
 		a.RetryInterval = durationpb.New(c.RetryInterval)
@@ -251,20 +255,25 @@ func (a *assignments) budget() int {
 
 // take hands on the results of one event. One that belongs to no check, or to one that is not wanted any more, is dropped.
 func (s *session) take(a *assignments, e *pluginv1.CheckerEvent) {
-	dropped := 0
+	dropped, refused, findings := 0, 0, make([]finding, 0, len(e.GetResults()))
+	a.mu.Lock()
 	for _, r := range e.GetResults() {
-		a.mu.Lock()
-		c := a.byID[r.GetId()]
-		a.mu.Unlock()
-		if c == nil || !s.process.deliver(s, c, observation(r)) {
+		if c := a.byID[r.GetId()]; c != nil {
+			o := observation(r)
+			var bad int
+			o.Values, bad = figures(r.GetValues())
+			findings, refused = append(findings, finding{c, o}), refused+bad
+		} else {
 			dropped++
 		}
 	}
-	if dropped > 0 {
-		s.process.drop(dropped)
+	a.mu.Unlock()
+	if dropped += s.process.deliver(s, findings); dropped+refused > 0 {
+		s.process.count(dropped, refused)
 	}
 	if h := e.GetHeartbeat(); h != nil {
 		a.beat(h)
+		s.process.beat(s, h)
 	}
 }
 

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -29,8 +28,9 @@ const MaxRunDir = 60
 type Options struct {
 	// Dirs are where plugins are looked for; see [DefaultDirs].
 	Dirs []string
-	// RunDir is the directory for the plugins' sockets, at most 60 bytes long. It is the host's own: made with mode 0700 when
-	// the first plugin starts, emptied of what an earlier host left, removed by Close. Empty for a temporary one.
+	// RunDir is the directory for the plugins' sockets, at most 60 bytes long. It is the host's own: made when the first plugin
+	// starts, emptied of what an earlier host left, removed by Close. Empty for a temporary one. Where it lies in a folder that
+	// users of plugins cannot pass through, one in /run takes its place.
 	RunDir string
 	// Reattach are plugins by name that already run, in a debugger as a rule: see [ParseReattach]. Nil for none.
 	Reattach map[string]pluginv1.Reattach
@@ -50,10 +50,12 @@ type Host struct {
 	o       Options
 	spawner *spawner
 	running sync.WaitGroup // supervisors of processes
+	fencing turns
 
 	mu      sync.Mutex
 	dir     string              // of the sockets, once made
 	procs   map[string]*process // by identity
+	told    map[string]bool     // what is said once
 	applied map[string]*process // what Apply asked for, by the plugin's name
 	closed  bool
 }
@@ -72,7 +74,7 @@ func New(o Options) *Host {
 	if o.Event == nil {
 		o.Event = func(event.Event) {}
 	}
-	return &Host{o: o, spawner: newSpawner(), procs: make(map[string]*process), applied: make(map[string]*process)}
+	return &Host{o: o, spawner: newSpawner(), procs: make(map[string]*process), applied: make(map[string]*process), told: make(map[string]bool)}
 }
 
 // Schema is what a component of a plugin takes. The plugin is started where it does not run; it is kept for a minute, or for
@@ -121,24 +123,26 @@ func (h *Host) Validate(
 	defer cancel()
 	r, err := pluginv1.NewPluginClient(s.conn).Validate(ctx, &pluginv1.ValidateRequest{Kind: kind, Name: name, ConfigJson: configJSON})
 	if err != nil {
-		return nil, fmt.Errorf("have plugin %s validate: %w", name, rpcError(err))
+		return nil, fmt.Errorf("have plugin %s validate: %w", name, s.wordCall(ctx, err))
 	}
 	return r.GetDiagnostics(), nil
 }
 
 // Apply takes all that is wanted: it starts what is missing and stops what is not in it. A check that was there before, the
 // same in everything, is not disturbed. It returns at once; plugins that fail to start are tried again for ever.
-func (h *Host) Apply(plugins map[string]config.Plugin, checks []config.Check, notifiers []config.Notifier) {
-	wishes := wishesOf(plugins, checks, notifiers)
+func (h *Host) Apply(
+	plugins map[string]config.Plugin, checks []config.Check, notifiers []config.Notifier, fencers ...config.Fencer,
+) {
+	wishes := wishesOf(plugins, checks, notifiers, fencers...)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
 		return
 	}
 	h.applied = make(map[string]*process)
-	wanted := make(map[*process]bool)
+	wanted, extra := make(map[*process]bool), extraOf(checks)
 	for name, w := range wishes {
-		p := h.ensure(w.decl)
+		p := h.ensure(w.decl, extra[name])
 		h.applied[name], wanted[p] = p, true
 	}
 	for key, p := range h.procs {
@@ -160,15 +164,20 @@ func (h *Host) process(decl config.Plugin) (*process, error) {
 	if h.closed {
 		return nil, errClosed
 	}
-	return h.ensure(decl), nil
+	if p := h.applied[decl.Name]; p != nil && identity(p.decl, 0) == identity(decl, 0) {
+		p.touch()
+		return p, nil
+	}
+	return h.ensure(decl, 0), nil
 }
 
-// ensure is process with the lock held.
-func (h *Host) ensure(decl config.Plugin) *process {
-	key := identity(decl)
+// ensure is the process of a declared plugin that gets some capabilities, with the lock held.
+func (h *Host) ensure(decl config.Plugin, extra capabilities) *process {
+	key := identity(decl, extra)
 	p := h.procs[key]
 	if p == nil {
 		p = newProcess(h, decl)
+		p.extra = extra
 		h.procs[key] = p
 		h.running.Go(p.run)
 	}
@@ -183,7 +192,7 @@ func (h *Host) retire(p *process) bool {
 	if w, _ := p.wanted(); w != nil {
 		return false
 	}
-	if key := identity(p.decl); h.procs[key] == p {
+	if key := identity(p.decl, p.extra); h.procs[key] == p {
 		delete(h.procs, key)
 	}
 	return true
@@ -196,52 +205,9 @@ func (h *Host) isClosed() bool {
 }
 
 // identity tells two declarations apart: a plugin that is declared otherwise is another process.
-func identity(decl config.Plugin) string {
+func identity(decl config.Plugin, extra capabilities) string {
 	text, _ := json.Marshal(decl) // a struct of strings
-	return fmt.Sprintf("%s %x", decl.Name, sha256.Sum256(text))
-}
-
-// socketDir makes the directory for the sockets at its first use. Others than the daemon's user need the right to pass
-// through it; below it each plugin has a directory of its own, with mode 0700.
-func (h *Host) socketDir(foreign bool) (string, error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.dir == "" {
-		dir, err := makeRunDir(h.o.RunDir)
-		if err != nil {
-			return "", err
-		}
-		h.dir = dir
-	}
-	if foreign {
-		if err := os.Chmod(h.dir, 0o711); err != nil {
-			return "", err
-		}
-	}
-	return h.dir, nil
-}
-
-func makeRunDir(dir string) (string, error) {
-	if dir == "" {
-		return os.MkdirTemp("", "vipward-")
-	}
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return "", err
-	}
-	if len(dir) > MaxRunDir {
-		return "", fmt.Errorf("directory for sockets %s: longer than %d bytes", dir, MaxRunDir)
-	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", err
-	}
-	stale, _ := filepath.Glob(filepath.Join(dir, "plugin-dir*"))
-	for _, s := range stale {
-		if err := os.RemoveAll(s); err != nil {
-			return "", err
-		}
-	}
-	return dir, os.Chmod(dir, 0o700)
+	return fmt.Sprintf("%s %x %x", decl.Name, sha256.Sum256(text), extra)
 }
 
 // Close stops all plugins and waits for their end, no longer than 3 s. No process and no socket is left. The host cannot be

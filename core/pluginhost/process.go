@@ -38,6 +38,7 @@ type process struct {
 	ctx    context.Context // ends when the plugin is to be stopped
 	cancel context.CancelFunc
 	hurry  chan struct{} // ends a pause between two starts
+	extra  capabilities  // that its checks take
 
 	replacing sync.Mutex // held during a replacement
 
@@ -52,6 +53,8 @@ type process struct {
 	described *pluginv1.DescribeResponse
 	restarts  int
 	dropped   uint64
+	refused   uint64
+	checks    Checks        // as the process that speaks says
 	wish      *wish         // nil while only a schema is asked for
 	wished    chan struct{} // closed at the next change of the wish
 	used      time.Time
@@ -236,14 +239,16 @@ func (p *process) want(w *wish) {
 	defer p.flow.Unlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if w != nil && p.wish != nil {
+	if p.wish != nil {
 		for key, old := range p.wish.runs {
-			if w.runs[key] == nil {
-				continue
+			before := old.ids
+			old.ids = nil
+			if w == nil || w.runs[key] == nil {
+				continue // its results are dropped from now on
 			}
-			w.runs[key] = old
-			for _, id := range w.ids[key] {
-				if !slices.Contains(p.wish.ids[key], id) && old.young(time.Now()) {
+			old.ids, w.runs[key] = w.runs[key].ids, old
+			for _, id := range old.ids {
+				if !slices.Contains(before, id) && old.young(time.Now()) {
 					p.host.o.Observe(id, old.last)
 				}
 			}
@@ -261,21 +266,21 @@ func (p *process) wanted() (*wish, <-chan struct{}) {
 	return p.wish, p.wished
 }
 
-// checksOf are the checks that a run is made for; none for one that is not wanted any more.
-func (p *process) checksOf(r *run) []string {
+// count takes note of results that belong to nothing, and of figures that cannot be shown.
+func (p *process) count(dropped, refused int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.wish == nil || p.wish.runs[r.key] != r {
-		return nil
-	}
-	return p.wish.ids[r.key]
+	p.dropped += uint64(dropped)
+	p.refused += uint64(refused)
 }
 
-// drop counts results that belong to nothing.
-func (p *process) drop(n int) {
+// beat takes note of what a process says of its checks.
+func (p *process) beat(from *session, h *pluginv1.Heartbeat) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.dropped += uint64(n)
+	if p.session == from {
+		p.checks = checksOf(h)
+	}
 }
 
 // touch keeps an unwanted process from being idle.

@@ -3,7 +3,10 @@ package pluginhost
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"google.golang.org/grpc"
@@ -68,6 +71,11 @@ func (h *Host) lookUp(decl config.Plugin) error {
 	if _, ok := h.o.Reattach[decl.Name]; ok {
 		return nil
 	}
-	_, err := find(decl, h.o.Dirs)
+	path, err := find(decl, h.o.Dirs)
+	if err == nil && decl.Path != "" {
+		if _, failed := os.Stat(path); errors.Is(failed, fs.ErrNotExist) {
+			return &config.MissingPlugin{Name: decl.Name, Path: path}
+		}
+	}
 	return err
 }

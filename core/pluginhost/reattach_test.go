@@ -44,19 +44,10 @@ func debugged(t *testing.T, name string) (*os.Process, map[string]pluginv1.Reatt
 	return nil, nil
 }
 
-// noDir is where the host would put its sockets: it has none.
-func noDir(t *testing.T, w *world) string {
-	t.Helper()
-	if err := os.Remove(w.o.RunDir); err != nil {
-		t.Fatal(err)
-	}
-	return w.o.RunDir
-}
-
 func TestAPluginInADebuggerIsUsedAndLeftAlone(t *testing.T) {
 	process, reattach := debugged(t, "tcp")
 	w := newWorld(t)
-	w.o.Reattach, w.o.Dirs, w.o.RunDir = reattach, nil, noDir(t, w) // found without any directory
+	w.o.Reattach, w.o.Dirs = reattach, nil // found without any directory
 	if _, err := w.Schema(t.Context(), pluginv1.Kind_CHECKER, "tcp", config.Plugin{}); err != nil {
 		t.Fatal(err)
 	}
@@ -81,7 +72,7 @@ func TestAPluginInADebuggerIsUsedAndLeftAlone(t *testing.T) {
 func TestAPluginInADebuggerThatHasEnded(t *testing.T) {
 	process, reattach := debugged(t, "tcp")
 	w := newWorld(t)
-	w.o.Reattach, w.o.RunDir = reattach, noDir(t, w)
+	w.o.Reattach = reattach
 	w.Apply(nil, []config.Check{{ID: "t", Kind: "tcp", Name: "t", Config: []byte("{}"), Interval: 50 * time.Millisecond, Timeout: time.Second}}, nil)
 	w.observed("t", 1)
 	_ = process.Signal(syscall.SIGKILL)

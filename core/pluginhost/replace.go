@@ -217,30 +217,41 @@ func (p *process) succeed(old, next *session) bool {
 	return true
 }
 
-// deliver hands an observation on, or keeps the latest one of a process that does not speak yet. It is false for one that
-// nobody wants.
-func (p *process) deliver(from *session, r *run, o health.Observation) bool {
+// finding is an observation of a run.
+type finding struct {
+	run *run
+	health.Observation
+}
+
+// deliver hands observations on, or keeps the latest ones of a process that does not speak yet. It counts those that nobody wants.
+func (p *process) deliver(from *session, findings []finding) (dropped int) {
 	p.flow.Lock()
 	defer p.flow.Unlock()
-	h := heard{last: o, at: time.Now()}
-	if from == p.speaker {
-		return p.tell(r, h)
+	now := time.Now()
+	for _, f := range findings {
+		h := heard{last: f.Observation, at: now}
+		switch {
+		case from == p.speaker:
+			if !p.tell(f.run, h) {
+				dropped++
+			}
+		default:
+			if from.held == nil {
+				from.held = make(map[*run]heard)
+			}
+			from.held[f.run] = h
+		}
 	}
-	if from.held == nil {
-		from.held = make(map[*run]heard)
-	}
-	from.held[r] = h
-	return true
+	return dropped
 }
 
 // tell tells every check of a run; false where there is none. The lock flow is held.
 func (p *process) tell(r *run, h heard) bool {
-	ids := p.checksOf(r)
 	r.heard = h
-	for _, id := range ids {
+	for _, id := range r.ids {
 		p.host.o.Observe(id, h.last)
 	}
-	return len(ids) > 0
+	return len(r.ids) > 0
 }
 
 // drain waits for the calls that the process still has to answer.

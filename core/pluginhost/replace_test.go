@@ -166,7 +166,9 @@ func TestObservationsKeepTheirOrderInAReplacement(t *testing.T) {
 		runs[r.check.ID] = r
 	}
 	old, next := &session{process: p}, &session{process: p}
-	say := func(s *session, check, what string) { p.deliver(s, runs[check], health.Observation{Reason: what}) }
+	say := func(s *session, check, what string) {
+		p.deliver(s, []finding{{runs[check], health.Observation{Reason: what}}})
+	}
 	p.succeed(nil, old)
 	say(old, "a", "old 1")
 	say(next, "a", "new 1")
@@ -198,10 +200,10 @@ func TestWhetherANewProcessIsGoodEnough(t *testing.T) {
 	}
 	old, next := &session{process: p}, &session{process: p}
 	p.succeed(nil, old)
-	p.deliver(old, runs["a"], health.Observation{Outcome: health.Pass})
-	p.deliver(old, runs["b"], health.Observation{Outcome: health.Error})
+	p.deliver(old, []finding{{runs["a"], health.Observation{Outcome: health.Pass}}})
+	p.deliver(old, []finding{{runs["b"], health.Observation{Outcome: health.Error}}})
 	for check, r := range runs {
-		p.deliver(next, r, health.Observation{Outcome: health.Error, Reason: "no " + check})
+		p.deliver(next, []finding{{r, health.Observation{Outcome: health.Error, Reason: "no " + check}}})
 	}
 	ready, total, reason := p.results(next)
 	if ready != 2 || total != 3 || reason != "; a could not be made: no a" {

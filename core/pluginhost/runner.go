@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -34,10 +35,15 @@ type runner struct {
 	exe     *os.File // verified; executed by its descriptor
 	argv    []string
 	env     []string
-	dir     string // for the socket
-	cred    *syscall.Credential
-	caps    []uintptr // that it has as that user
+	dir     string // for the socket, the plugin's own
+
+	temporary bool // its temporary files go there, too
+
+	confine func(dir string) error // of the thread that starts it
+	cred    *syscall.Credential    // nil for the daemon's own user
+	caps    []uintptr              // that it has as that user
 	warn    func(msg string, args ...any)
+	debug   func(msg string, args ...any)
 	log     func(io.Reader) // takes the stderr to its end, in a goroutine
 
 	stdout, stderr *os.File
@@ -64,16 +70,29 @@ func (r *runner) Start(context.Context) error {
 		Dir: "/", Env: append(r.env, fmt.Sprintf("%s=%d", pluginv1.LifelineEnv, lifelineFD)), Files: files,
 		Sys: &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, Credential: r.cred, AmbientCaps: r.caps},
 	}
-	if broken := r.spawner.do(func() { err = r.spawn(attr) }); broken != nil {
-		err = broken
-	}
+	err = r.spawner.do(func() error { return r.confine(r.dir) }, func() error { return r.spawn(attr) }, r.exited)
 	if err != nil {
 		closeAll([]*os.File{r.stdout, r.stderr, r.lifeline})
+		if errors.Is(err, unix.ENOENT) { // the file itself is open
+			return fmt.Errorf("start %s: the interpreter that its first line names is not there, or the loader that it was linked for", r.argv[0])
+		}
+		if errors.Is(err, unix.EACCES) && r.cred != nil {
+			return fmt.Errorf("start %s as the user with the number %d: %w: let everybody read and execute the file, or give the plugin a user who may",
+				r.argv[0], r.cred.Uid, cause(err))
+		}
 		return fmt.Errorf("start %s: %w", r.argv[0], cause(err))
 	}
 	go r.reap()
 	go r.log(r.stderr)
 	return nil
+}
+
+// giveTemporary lets the plugin make temporary files in its own folder, which goes with it, unless it has been told of another.
+func (r *runner) giveTemporary() {
+	told := slices.ContainsFunc(r.env, func(s string) bool { return strings.HasPrefix(s, "TMPDIR=") })
+	if r.temporary && !told {
+		r.env = append(r.env, "TMPDIR="+r.dir)
+	}
 }
 
 // spawn starts the process, unless it was killed before it lived.
@@ -88,7 +107,9 @@ func (r *runner) spawn(attr *os.ProcAttr) error {
 	if err != nil {
 		return err
 	}
-	if err := restrict(r.proc.Pid); err != nil { // in a container the daemon may not have the right; the plugin works without
+	if err := restrict(r.proc.Pid); errors.Is(err, unix.EPERM) { // in a container; it has the limits of the daemon
+		r.debug("the plugin's resources are not limited further", "error", err)
+	} else if err != nil {
 		r.warn("the plugin's resources are not limited", "error", err)
 	}
 	return nil
@@ -195,7 +216,7 @@ func (r *runner) Stderr() io.ReadCloser { return io.NopCloser(strings.NewReader(
 // PluginToHost takes the address of the handshake: a unix socket in the directory that was made for it, nothing else.
 func (r *runner) PluginToHost(network, address string) (string, string, error) {
 	if network != "unix" || filepath.Dir(filepath.Clean(address)) != r.dir {
-		return "", "", fmt.Errorf("the plugin listens at %s %s, not at a unix socket in %s", network, address, r.dir)
+		return "", "", fmt.Errorf("the plugin listens at %s %s, not at a unix socket in the folder that it was given", network, address)
 	}
 	r.socket = address
 	return network, address, nil

@@ -17,6 +17,7 @@ import (
 	goplugin "github.com/hashicorp/go-plugin"
 	gorunner "github.com/hashicorp/go-plugin/runner"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
@@ -85,34 +86,46 @@ func (s *session) launch() error {
 	if err != nil {
 		return err
 	}
-	cred, err := credential(decl.User)
-	if err != nil {
-		return err
-	}
-	caps, err := ambient(decl.Capabilities)
-	if err != nil {
-		return err
-	}
-	dir, err := host.socketDir(cred != nil)
-	if err != nil {
-		return err
-	}
 	exe, err := open(decl, path)
 	if err != nil {
 		return err
 	}
+	r, dir, err := host.newRunner(s.process, exe)
+	if err != nil {
+		exe.Close()
+		return err
+	}
 	log := newPluginLog(host.o.Logger.With("plugin", decl.Name))
-	r := &runner{
-		spawner: host.spawner, exe: exe, argv: append([]string{path}, decl.Args...), cred: cred, caps: caps,
-		log: log.read, exited: make(chan struct{}),
-		warn: host.o.Logger.With("plugin", decl.Name).Warn,
-	}
-	for _, name := range slices.Sorted(maps.Keys(decl.Env)) {
-		r.env = append(r.env, name+"="+decl.Env[name])
-	}
+	r.log = log.read
 	s.runner = r
 	s.client = goplugin.NewClient(clientConfig(r, dir, log))
 	return nil
+}
+
+// newRunner is a runner of the plugin's executable, confined as is right for it, and the directory for its socket.
+func (h *Host) newRunner(p *process, exe *os.File) (r *runner, dir string, err error) {
+	d, err := thisDaemon()
+	if err != nil {
+		return nil, "", err
+	}
+	c, err := d.confine(p.decl, isBundled(exe), p.extra)
+	if err != nil {
+		return nil, "", err
+	}
+	if dir, err = h.socketDir(c.cred != nil, d); err != nil {
+		return nil, "", err
+	}
+	h.remark(p.decl, c, d)
+	logger := h.o.Logger.With("plugin", p.decl.Name)
+	r = &runner{
+		spawner: h.spawner, exe: exe, argv: append([]string{exe.Name()}, p.decl.Args...), cred: c.cred, caps: c.ambient,
+		confine: func(dir string) error { return c.enter(dir, d) }, temporary: !slices.Contains(c.Writable, "/"),
+		exited: make(chan struct{}), warn: logger.Warn, debug: logger.Debug,
+	}
+	for _, name := range slices.Sorted(maps.Keys(p.decl.Env)) {
+		r.env = append(r.env, name+"="+p.decl.Env[name])
+	}
+	return r, dir, nil
 }
 
 // clientConfig is what go-plugin is told: our own runner, gRPC only, messages of a bounded size.
@@ -125,6 +138,7 @@ func clientConfig(r *runner, dir string, log *pluginLog) *goplugin.ClientConfig 
 		AllowedProtocols: []goplugin.Protocol{goplugin.ProtocolGRPC},
 		RunnerFunc: func(_ hclog.Logger, cmd *exec.Cmd, own string) (gorunner.Runner, error) {
 			r.env, r.dir = append(r.env, cmd.Env...), own
+			r.giveTemporary()
 			if r.cred != nil {
 				return r, os.Chown(own, int(r.cred.Uid), int(r.cred.Gid))
 			}
@@ -184,7 +198,29 @@ func (s *session) wordStart(err error) error {
 		}
 		return fmt.Errorf("its first line on stdout is %q, not a handshake", line[:min(len(line), 100)])
 	}
+	if _, version, ok := strings.Cut(text, "incompatible API version with plugin. Plugin version: "); ok {
+		version, _, _ = strings.Cut(version, ",")
+		return fmt.Errorf("it speaks version %s of the protocol, and this vipward version %d", version, pluginv1.ProtocolVersion)
+	}
 	return errors.New(text)
+}
+
+// wordCall says why a question was not answered, whose context had [askTimeout] at most. The end of a process is seen on its
+// connection a moment before it is noticed.
+func (s *session) wordCall(ctx context.Context, err error) error {
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) || status.Code(err) == codes.DeadlineExceeded { // the plugin knows it, too
+		return fmt.Errorf("no answer within %v", askTimeout)
+	}
+	closed := status.Code(err) == codes.Canceled && ctx.Err() == nil // by those who noticed the end first
+	if status.Code(err) != codes.Unavailable && !closed {
+		return rpcError(err)
+	}
+	select {
+	case <-s.runner.exited:
+		return fmt.Errorf("it ended: %s", s.runner.status)
+	case <-time.After(quitGrace):
+		return rpcError(err)
+	}
 }
 
 // begin works with the plugin in a goroutine, until the plugin ends, hangs, or is to be stopped.

@@ -11,50 +11,68 @@ import (
 // maxFiles is how many files a plugin may open: two for each of the ten thousand targets that one process is made for, and more.
 const maxFiles = 65536
 
-// spawner starts processes, all from one thread. The kernel kills a plugin when the thread that started it ends (pdeathsig
-// of prctl(2) means the thread, not the process), so this thread lives as long as the host, and when it ends, at the
-// latest, no plugin lives on. What the thread gives up, no plugin has; the other threads of the host keep it.
+// spawner starts each process from a thread of its own. What the thread has given up before, the process does not have; the other
+// threads of the host keep it. The kernel kills a plugin when the thread that started it ends (pdeathsig of prctl(2) means the
+// thread, not the process), so the thread lives as long as the process, and when the host ends, at the latest, no plugin lives on.
 type spawner struct {
-	start  sync.Once
-	calls  chan func()
-	failed error // to give up what plugins are not to have; written before the first call
+	closed chan struct{}
+	mu     sync.Mutex // of the host's own limits
 }
 
-func newSpawner() *spawner { return &spawner{calls: make(chan func())} }
+func newSpawner() *spawner { return &spawner{closed: make(chan struct{})} }
 
-// do runs f on the thread and waits for it. It does not where the thread could not be confined.
-func (s *spawner) do(f func()) (err error) {
-	s.start.Do(func() { go s.loop() })
-	done := make(chan struct{})
-	s.calls <- func() {
-		defer close(done)
-		if err = s.failed; err == nil {
-			f()
+// do confines a thread and starts a process there, and waits for that. The thread ends after over is closed.
+func (s *spawner) do(confine, start func() error, over <-chan struct{}) error {
+	done := make(chan error, 1)
+	go onThread(func() {
+		err := confine()
+		if err == nil {
+			err = s.withoutCore(start)
 		}
-	}
-	<-done
-	return err
+		done <- err
+		if err != nil {
+			return
+		}
+		select {
+		case <-over:
+		case <-s.closed:
+		}
+	})
+	return <-done
 }
 
-// loop keeps its thread locked to the end, so that the thread ends with it, and no other thread is made in its likeness.
-func (s *spawner) loop() {
-	runtime.LockOSThread()
-	s.failed = confine()
-	for f := range s.calls {
+// onThread runs f on a thread that ends with it, and in whose likeness no other thread is made. It is not the main one, which cannot
+// end, and which /proc/self tells of.
+func onThread(f func()) {
+	runtime.LockOSThread() // to its end
+	if unix.Gettid() != unix.Getpid() {
 		f()
+		return
 	}
+	defer runtime.UnlockOSThread()
+	other := make(chan struct{})
+	go func() {
+		runtime.LockOSThread()
+		close(other) // the main thread was taken up to here
+		f()
+	}()
+	<-other
 }
 
-// confine takes from the calling thread, and from all that it starts, what neither a set-user-ID file nor an ambient capability
-// is to give back.
-func confine() error {
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("forbid new privileges: %w", err)
+// withoutCore starts a process that writes no core file, which would hold secrets, unless it asks for one: restrict is not allowed
+// everywhere to forbid it. For this moment the host writes none either.
+func (s *spawner) withoutCore(start func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var own unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_CORE, &own); err != nil {
+		return fmt.Errorf("read the limit of core files: %w", err)
 	}
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		return fmt.Errorf("clear the ambient capabilities: %w", err)
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Max: own.Max}); err != nil {
+		return fmt.Errorf("set the limit of core files: %w", err)
 	}
-	return nil
+	defer func() { _ = unix.Setrlimit(unix.RLIMIT_CORE, &own) }()
+	return start()
 }
 
 // restrict bounds what a process may use: no core file, which would hold secrets, and a number of files. What the daemon itself is
@@ -75,5 +93,5 @@ func restrict(pid int) error {
 	return nil
 }
 
-// close ends the thread. do must not be called any more.
-func (s *spawner) close() { close(s.calls) }
+// close ends all threads.
+func (s *spawner) close() { close(s.closed) }

@@ -15,8 +15,7 @@ import (
 // wish is what is wanted of one plugin.
 type wish struct {
 	decl  config.Plugin
-	runs  map[string]*run     // by key
-	ids   map[string][]string // of the checks that a run is made for, by its key
+	runs  map[string]*run // by key
 	kinds []pluginv1.Kind
 }
 
@@ -25,7 +24,8 @@ type run struct {
 	key   string
 	check *config.Check // the first of those that it is made for
 
-	heard // the latest observation that was handed on; under the lock flow of the process
+	ids   []string // of the checks that it is made for; none once it is not wanted any more. Under the lock flow of the process
+	heard          // the latest observation that was handed on; under the lock flow of the process
 }
 
 // heard is an observation with when it came.
@@ -48,12 +48,14 @@ func keyOf(c config.Check) string {
 }
 
 // wishesOf sorts what is wanted by the plugin that is to do it.
-func wishesOf(plugins map[string]config.Plugin, checks []config.Check, notifiers []config.Notifier) map[string]*wish {
+func wishesOf(
+	plugins map[string]config.Plugin, checks []config.Check, notifiers []config.Notifier, fencers ...config.Fencer,
+) map[string]*wish {
 	wishes := make(map[string]*wish)
 	of := func(name string, kind pluginv1.Kind) *wish {
 		w := wishes[name]
 		if w == nil {
-			w = &wish{decl: plugins[name], runs: make(map[string]*run), ids: make(map[string][]string)}
+			w = &wish{decl: plugins[name], runs: make(map[string]*run)}
 			w.decl.Name = name
 			wishes[name] = w
 		}
@@ -69,6 +71,9 @@ func wishesOf(plugins map[string]config.Plugin, checks []config.Check, notifiers
 	for _, n := range notifiers {
 		of(n.Kind, pluginv1.Kind_NOTIFIER)
 	}
+	for _, f := range fencers {
+		of(f.Kind, pluginv1.Kind_FENCER)
+	}
 	return wishes
 }
 
@@ -78,5 +83,5 @@ func (w *wish) add(c *config.Check) {
 	if w.runs[key] == nil {
 		w.runs[key] = &run{key: key, check: c}
 	}
-	w.ids[key] = append(w.ids[key], c.ID)
+	w.runs[key].ids = append(w.runs[key].ids, c.ID)
 }

@@ -28,6 +28,9 @@ type Advert struct {
 	// AuthType and Auth exist in version 2 only: 0 for none, 1 for a password in Auth (RFC 2338 section 5.3.6).
 	AuthType uint8
 	Auth     [8]byte
+	// Key signs the advert as sent, and Sequence numbers it; without an ID it is not signed. As received only the ID is known.
+	Key      Key
+	Sequence Sequence
 	// Rule is the checksum's in version 3. As received it is never [ChecksumAuto]; to send, that means [ChecksumPseudo].
 	Rule ChecksumRule
 }
@@ -50,19 +53,20 @@ const (
 // type, count, exact length, checksum by either rule, and that the interval is not 0 (RFC 9568 section 7.1, errata 8299 and
 // 8301). The TTL and what depends on the configuration is checked by the [Router]. Every error is a [*Discard].
 func Parse(h Header, b []byte) (Advert, error) {
-	a, reason := parse(h, b, ChecksumAuto, nil)
+	a, reason := parse(h, b, nil, ChecksumAuto, nil)
 	if reason != "" {
 		return Advert{}, &Discard{Reason: reason}
 	}
 	return a, nil
 }
 
-// parse is [Parse] under one checksum rule, with addrs as the space for the addresses. An empty reason means valid.
-func parse(h Header, b []byte, rule ChecksumRule, addrs []netip.Addr) (Advert, Reason) {
+// parse is [Parse] of a message with a trailer, which may be empty, under one checksum rule, with addrs as the space for the
+// addresses. An empty reason means valid.
+func parse(h Header, b, trailer []byte, rule ChecksumRule, addrs []netip.Addr) (Advert, Reason) {
 	if reason := checkShape(h, b); reason != "" {
 		return Advert{}, reason
 	}
-	rule, ok := verify(h, b, rule)
+	rule, ok := verify(h, b, trailer, rule)
 	if !ok {
 		return Advert{}, ReasonChecksum
 	}
@@ -91,23 +95,41 @@ func checkShape(h Header, b []byte) Reason {
 	if len(b) < headerLen {
 		return ReasonLength
 	}
-	want := headerLen + int(b[3])*addrSize(h.Source)
-	version := b[0] >> 4
-	switch {
-	case version == 2 && h.Source.Is4():
-		want += authLen
-	case version != 3:
+	if v := b[0] >> 4; v != 3 && (v != 2 || !h.Source.Is4()) {
 		return ReasonVersion
 	}
+	want := messageLen(h, b)
 	switch {
 	case b[0]&0xf != advertise:
 		return ReasonType
 	case b[3] == 0:
 		return ReasonCount
+	case len(b) == want+trailerLen && hasTrailer(b[want:]):
+		return ReasonAuthType
 	case len(b) != want:
 		return ReasonLength
 	}
 	return ""
+}
+
+// messageLen is what the message should have by its count and version.
+func messageLen(h Header, b []byte) int {
+	n := headerLen + int(b[3])*addrSize(h.Source)
+	if b[0]>>4 == 2 {
+		n += authLen
+	}
+	return n
+}
+
+// split parts a message from its trailer, which is told by the length alone.
+func split(h Header, b []byte) (message, trailer []byte) {
+	if len(b) < headerLen {
+		return b, nil
+	}
+	if n := messageLen(h, b); len(b) == n+trailerLen {
+		return b[:n], b[n:]
+	}
+	return b, nil
 }
 
 // addrSize is the length of the addresses in a message of this sender.
@@ -119,7 +141,7 @@ func addrSize(src netip.Addr) int {
 }
 
 // Append adds the message, as sent from src to dst, to b. Addresses of another family than src and those after the 255th do
-// not fit the format and are left out.
+// not fit the format and are left out. The checksum covers the trailer over IPv6 only, since keepalived's is the kernel's there.
 func (a Advert) Append(b []byte, src, dst netip.Addr) []byte {
 	start := len(b)
 	b = append(b, a.Version<<4|advertise, a.VRID, a.Priority, 0, 0, 0, 0, 0)
@@ -139,8 +161,16 @@ func (a Advert) Append(b []byte, src, dst netip.Addr) []byte {
 	if a.Version == 2 {
 		b = append(b, a.Auth[:]...)
 	}
-	m = b[start:]
-	m[3] = count
+	end := len(b)
+	b[start+3] = count
+	if a.Key.ID != 0 {
+		b = append(b[:start], appendTrailer(b[start:end:end], src, a.Key, a.Sequence)...)
+	}
+	if src.Is4() {
+		m = b[start:end]
+	} else {
+		m = b[start:]
+	}
 	binary.BigEndian.PutUint16(m[6:], checksum(m, src, dst, a.Rule))
 	return b
 }

@@ -72,6 +72,7 @@ func (r *Router) preempts(now time.Time) bool {
 func (r *Router) accept(now time.Time, src netip.Addr, a Advert) {
 	r.learn(a.Interval)
 	r.master = peer{src, a.Priority, now}
+	r.sync = syncState{follows: true}
 	r.armDown(now)
 }
 
@@ -87,7 +88,7 @@ func (r *Router) masterResigned(now time.Time, src netip.Addr) {
 	if r.master.addr.IsValid() && r.master.addr != src {
 		return
 	}
-	r.master = peer{src, 0, now}
+	r.master, r.sync.follows = peer{src, 0, now}, false
 	r.arm(now.Add(r.skew()))
 }
 
@@ -96,6 +97,18 @@ func (r *Router) masterDownTimer(now time.Time) {
 	if !r.late && late > max(r.skew(), lateGrace) {
 		wait := min(max(r.skew(), lateLeast), r.cfg.Interval)
 		r.deadline, r.skewed, r.late = now.Add(wait), false, true
+		return
+	}
+	if r.mustHold(now) {
+		r.enterHold(now)
+		return
+	}
+	if r.cfg.Sync {
+		reason := r.whyMaster(now)
+		if r.state == Hold {
+			r.enter(now, Backup, "nobody with another clock is heard any more")
+		}
+		r.want(reason)
 		return
 	}
 	r.becomeMaster(now, r.whyMaster(now))

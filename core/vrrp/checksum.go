@@ -37,9 +37,10 @@ func (c ChecksumRule) String() string {
 // protocol is the IP protocol number of VRRP.
 const protocol = 112
 
-// verify tells whether the checksum in b is right under the rule, and for version 3 which rule it follows.
-func verify(h Header, b []byte, rule ChecksumRule) (ChecksumRule, bool) {
-	s := sum(b)
+// verify tells whether the checksum in b is right under the rule, and for version 3 which rule it follows. Over IPv6 the sum
+// covers the trailer as well, for keepalived leaves it to the kernel.
+func verify(h Header, b, trailer []byte, rule ChecksumRule) (ChecksumRule, bool) {
+	s, length := sum(b), len(b)
 	plain := fold(s) == 0xffff
 	if b[0]>>4 == 2 {
 		return ChecksumAuto, plain
@@ -51,12 +52,14 @@ func verify(h Header, b []byte, rule ChecksumRule) (ChecksumRule, bool) {
 		if rule == ChecksumRFC9568 {
 			return rule, false
 		}
+	} else {
+		s, length = s+sum(trailer), length+len(trailer)
 	}
-	if fold(s+pseudo(h.Source, h.Destination, len(b))) == 0xffff {
+	if fold(s+pseudo(h.Source, h.Destination, length)) == 0xffff {
 		return ChecksumPseudo, true
 	}
 	// keepalived before 1.3.7 put the multicast group into the pseudo-header of a unicast advert.
-	old := h.Source.Is4() && fold(s+pseudo(h.Source, group(h.Source), len(b))) == 0xffff
+	old := h.Source.Is4() && fold(s+pseudo(h.Source, group(h.Source), length)) == 0xffff
 	return ChecksumPseudo, old
 }
 

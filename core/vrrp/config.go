@@ -19,22 +19,37 @@ type Config struct {
 	Preempt bool
 	// PreemptDelay is how long a master of lower priority is left alone, from its first advert on. 0 for not at all.
 	PreemptDelay time.Duration
+	// Sync makes the router a member of a sync group: where it would become master it stays in BACKUP and says so by
+	// [Router.Wants], until it gets a [Promote]. It never becomes master of its own accord, but to adopt what a former run held.
+	Sync bool
 	// StartMaster shortens the first wait to a little over one interval, as `state MASTER` does in keepalived.
 	StartMaster bool
 	// Source is the primary address that adverts are sent from. Invalid while unknown: then the router waits for a [Source].
 	Source netip.Addr
-	// Addresses are the advertised virtual addresses, 1 to 255 of the family of Source, in the order on the wire.
+	// Addresses are the advertised virtual addresses, 1 to 255 of the family of Source, in the order on the wire. Over IPv6 the
+	// first one should be link-local (RFC 9568 section 5.2.9).
 	Addresses []netip.Addr
 	// Password is the simple text password of version 2 (RFC 2338 section 5.3.6), at most 8 bytes; empty for none.
 	Password string
+	// Auth authenticates adverts of both versions by a keyed digest.
+	Auth Auth
 	// Checksum is the rule for version 3 over IPv4.
 	Checksum ChecksumRule
-	// StrictAddresses discards adverts with other addresses than Addresses, unless the owner sent them (RFC 3768 section 7.1).
+	// StrictAddresses discards adverts with other addresses than Addresses, unless the owner sent them (RFC 3768 section 7.1), and
+	// over IPv6 those whose first address is not link-local (RFC 9568 section 5.2.9 and erratum 8300).
 	StrictAddresses bool
 	// Peers are the other routers for unicast operation; empty for multicast. Nobody else is then listened to.
 	Peers []netip.Addr
 	// MinTTL is the least TTL of a unicast advert, 1 to 255; 0 for 255. Over multicast it is always 255.
 	MinTTL uint8
+}
+
+// IPv6 tells the family of the adverts: that of the source, or of the addresses while it is not known.
+func (c Config) IPv6() bool {
+	if c.Source.IsValid() {
+		return c.Source.Is6()
+	}
+	return len(c.Addresses) > 0 && c.Addresses[0].Is6()
 }
 
 // Group is the multicast group of the family of src, as the one destination of multicast operation (RFC 9568 section 5.1).

@@ -14,6 +14,10 @@ const (
 	ReasonVRID        Reason = "vrid"
 	ReasonAuthType    Reason = "auth_type"
 	ReasonAuth        Reason = "auth"
+	ReasonAuthMissing Reason = "auth_missing"
+	ReasonAuthKey     Reason = "auth_key"
+	ReasonAuthStale   Reason = "auth_stale"
+	ReasonAuthReplay  Reason = "auth_replay"
 	ReasonInterval    Reason = "interval"
 	ReasonSource      Reason = "source"
 	ReasonDestination Reason = "destination"
@@ -24,7 +28,7 @@ const (
 func Reasons() []Reason {
 	return []Reason{
 		ReasonLength, ReasonVersion, ReasonType, ReasonCount, ReasonChecksum, ReasonTTL, ReasonVRID, ReasonAuthType, ReasonAuth,
-		ReasonInterval, ReasonSource, ReasonDestination, ReasonAddresses,
+		ReasonAuthMissing, ReasonAuthKey, ReasonAuthStale, ReasonAuthReplay, ReasonInterval, ReasonSource, ReasonDestination, ReasonAddresses,
 	}
 }
 
@@ -48,11 +52,19 @@ func (r Reason) explain() string {
 	case ReasonAuthType:
 		return "it has another type of authentication"
 	case ReasonAuth:
-		return "it has another password"
+		return "its password or signature is wrong: the secrets of the two nodes differ, or it is forged"
+	case ReasonAuthMissing:
+		return "it is not signed; see the option mode of the block authentication"
+	case ReasonAuthKey:
+		return "it is signed with a key that is not configured here"
+	case ReasonAuthStale:
+		return "its signature is right and its time is not: one of the two clocks is wrong"
+	case ReasonAuthReplay:
+		return "it was sent before"
 	case ReasonInterval:
 		return "it has another advert interval"
 	case ReasonSource:
-		return "its sender is not one of the peers"
+		return "its sender is none of the peers, or has an address that is not for this router"
 	case ReasonDestination:
 		return "one side uses unicast and the other multicast"
 	case ReasonAddresses:

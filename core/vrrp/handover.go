@@ -21,6 +21,7 @@ type handover struct {
 	since    time.Time
 	stop     bool // end afterwards
 	repeated bool
+	leave    string // why to end in BACKUP where no peer comes; empty to stay master
 }
 
 func (h handover) active() bool { return !h.since.IsZero() }
@@ -64,13 +65,16 @@ func (r *Router) handoverTimer(now time.Time) {
 		r.deadline = r.handover.since.Add(r.handoverWait())
 		return
 	}
-	stop := r.handover.stop
+	stop, leave := r.handover.stop, r.handover.leave
 	r.endHandover(HandoverResult{Reason: fmt.Sprintf("no other router took over within %s", r.handoverWait())})
-	if stop {
+	switch {
+	case stop:
 		r.enter(now, Init, "shutdown; "+r.out.Handover.Reason)
-		return
+	case leave != "":
+		r.becomeBackup(now, leave)
+	default:
+		r.advertiseNow(now)
 	}
-	r.advertiseNow(now)
 }
 
 // takenOver lets go after somebody else's first advert, whatever its priority.

@@ -31,6 +31,11 @@ type (
 	// Handover begins a planned hand-over: the peer takes over before this router lets go. With Stop the router ends after it,
 	// whether or not a peer came; without, it stays master where none does. The result is [Output.Handover].
 	Handover struct{ Stop bool }
+	// Promote makes a member of a sync group master that wants to be. It is ignored otherwise.
+	Promote struct{}
+	// Withdraw takes a master back to BACKUP because another member of its sync group is no longer master: it resigns. It is
+	// ignored in other states. A planned hand-over goes on, and ends in BACKUP where no peer comes.
+	Withdraw struct{ Reason string }
 	// Source tells the primary address of the interface. An invalid one is ignored.
 	Source struct{ Addr netip.Addr }
 )
@@ -44,6 +49,8 @@ func (Fail) input()     {}
 func (Recover) input()  {}
 func (Handover) input() {}
 func (Source) input()   {}
+func (Promote) input()  {}
+func (Withdraw) input() {}
 
 // Output is what follows from one input. Its slices are valid until the next call of a method with an instant.
 type Output struct {
@@ -83,6 +90,8 @@ const (
 	NoteSource = "duplicate-source"
 	// NoteStalled: this process was stopped for so long that a peer may have taken over.
 	NoteStalled = "stalled"
+	// NoteClock: the clock of a peer that signs its adverts differs from the own one.
+	NoteClock = "clock-skew"
 	// NoteDiscarded: adverts of this virtual router are discarded.
 	NoteDiscarded = "advert-discarded"
 )

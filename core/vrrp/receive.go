@@ -10,9 +10,9 @@ import (
 
 // receive checks one message, counts it and lets it act. In INIT and FAULT it only tells who is master.
 func (r *Router) receive(now time.Time, h Header, b []byte) {
-	a, reason := r.check(h, b)
+	a, reason := r.check(now, h, b)
 	if reason != "" {
-		r.discard(now, h, a.Interval, reason)
+		r.discard(now, h, a, reason)
 		return
 	}
 	r.counters.Received++
@@ -22,6 +22,9 @@ func (r *Router) receive(now time.Time, h Header, b []byte) {
 	if r.cfg.Checksum == ChecksumAuto && a.Rule != ChecksumAuto {
 		r.rule = a.Rule
 	}
+	if r.unsure.addr == h.Source {
+		r.unsure = peer{}
+	}
 	switch r.state {
 	case Backup:
 		r.compare(now, h, a)
@@ -29,20 +32,29 @@ func (r *Router) receive(now time.Time, h Header, b []byte) {
 	case Master:
 		r.compare(now, h, a)
 		r.advertInMaster(now, h.Source, a)
-	case Init, Fault, Hold:
+	case Hold:
+		r.becomeBackup(now, "a valid advert of "+h.Source.String())
+		r.compare(now, h, a)
+		r.advertInBackup(now, h.Source, a)
+	case Init, Fault:
 		r.hear(now, h.Source, a.Priority)
 	}
 }
 
 // discard counts a message that is not valid, and tells of it where the router takes part: two routers that discard each
-// other's adverts are two masters. The interval is 0 where the message was not read that far.
-func (r *Router) discard(now time.Time, h Header, interval time.Duration, reason Reason) {
+// other's adverts are two masters. The advert is empty as far as it was not read.
+func (r *Router) discard(now time.Time, h Header, a Advert, reason Reason) {
 	r.counters.Discarded[reason]++
 	switch {
-	case r.state != Backup && r.state != Master, reason == ReasonVRID:
-	case reason == ReasonInterval && interval > 0:
+	case r.state == Init || r.state == Fault, reason == ReasonVRID:
+	case reason == ReasonAuthStale:
+		r.stale(now, h.Source, a)
+	case reason == ReasonInterval && a.Interval > 0:
 		r.note(now, NoteInterval, NoteInterval, "an advert of %s is discarded: it advertises every %s, this router every %s",
-			h.Source, interval, r.cfg.Interval)
+			h.Source, a.Interval, r.cfg.Interval)
+	case a.Key.ID != 0:
+		r.note(now, NoteDiscarded, NoteDiscarded+string(reason), "an advert of %s, signed with key %d, is discarded (%s): %s",
+			h.Source, a.Key.ID, reason, reason.explain())
 	default:
 		r.note(now, NoteDiscarded, NoteDiscarded+string(reason), "an advert of %s is discarded (%s): %s", h.Source, reason, reason.explain())
 	}
@@ -50,14 +62,18 @@ func (r *Router) discard(now time.Time, h Header, interval time.Duration, reason
 
 // check is the validation of RFC 9568 section 7.1 and RFC 3768 section 7.1, in the order in which the layers lie. The addresses
 // of the advert are overwritten by the next.
-func (r *Router) check(h Header, b []byte) (Advert, Reason) {
+func (r *Router) check(now time.Time, h Header, b []byte) (Advert, Reason) {
 	if reason := r.checkHeader(h); reason != "" {
 		return Advert{}, reason
 	}
 	if len(b) > 0 && b[0]>>4 != r.cfg.Version {
 		return Advert{}, ReasonVersion
 	}
-	a, reason := parse(h, b, r.cfg.Checksum, r.scratch)
+	var trailer []byte
+	if r.cfg.Auth.enabled() {
+		b, trailer = split(h, b)
+	}
+	a, reason := parse(h, b, trailer, r.cfg.Checksum, r.scratch)
 	if reason != "" {
 		return Advert{}, reason
 	}
@@ -65,12 +81,15 @@ func (r *Router) check(h Header, b []byte) (Advert, Reason) {
 	if a.VRID != r.cfg.VRID {
 		return Advert{}, ReasonVRID
 	}
+	if reason := r.authenticate(now, h, b, trailer, &a); reason != "" {
+		return a, reason
+	}
 	if a.Version == 2 {
 		if reason := r.checkVersion2(a); reason != "" {
 			return a, reason
 		}
 	}
-	if r.cfg.StrictAddresses && a.Priority != 255 && !r.sameAddresses(a.Addresses) {
+	if r.cfg.StrictAddresses && !r.fitAddresses(a) {
 		return Advert{}, ReasonAddresses
 	}
 	return a, ""
@@ -88,7 +107,9 @@ func (r *Router) checkHeader(h Header) Reason {
 		return ReasonTTL
 	case !h.Source.IsValid() || unicast && !slices.Contains(r.cfg.Peers, h.Source):
 		return ReasonSource
-	case r.cfg.Source.IsValid() && h.Source.Is4() != r.cfg.Source.Is4():
+	case h.Source.Is6() != r.cfg.IPv6():
+		return ReasonSource
+	case h.Source.Is6() && !unicast && !h.Source.IsLinkLocalUnicast(): // RFC 9568 section 5.1.2.1
 		return ReasonSource
 	case h.Destination.IsMulticast() == unicast:
 		return ReasonDestination
@@ -139,6 +160,14 @@ func list(addrs []netip.Addr) string {
 		return fmt.Sprint(addrs)
 	}
 	return fmt.Sprintf("%v and %d more", addrs[:most], len(addrs)-most)
+}
+
+// fitAddresses is what strict_addresses demands.
+func (r *Router) fitAddresses(a Advert) bool {
+	if a.Addresses[0].Is6() && !a.Addresses[0].IsLinkLocalUnicast() {
+		return false
+	}
+	return a.Priority == 255 || r.sameAddresses(a.Addresses)
 }
 
 // sameAddresses compares as sets; it may sort the list that was received.

@@ -31,13 +31,14 @@ func (r *Router) Reconfigure(now time.Time, cfg Config) Output {
 	if cfg.Source != old.Source || !slices.Equal(cfg.Addresses, old.Addresses) {
 		r.advertiseNow(now)
 	}
+	r.leaveGroup(now)
 	r.start(now)
 	return r.out
 }
 
 // replace makes another virtual router of this one.
 func (r *Router) replace(now time.Time, cfg Config) {
-	runs := r.starting || r.state == Backup || r.state == Master
+	runs := r.starting || r.state == Backup || r.state == Master || r.state == Hold
 	if runs {
 		r.leave(now, Init, "the virtual router was replaced")
 	}

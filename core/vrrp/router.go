@@ -37,6 +37,12 @@ type Router struct {
 	announced time.Time // the last burst of announcements
 	owed      bool      // one more is due as soon as the limit allows
 
+	sync syncState // as a member of a sync group
+
+	unsure   peer     // a master whose clock or the own one is wrong, as heard last
+	marks    marks    // the sequence numbers of signed adverts
+	numbered Sequence // the last one of the own
+
 	handover handover
 	linger   linger
 
@@ -100,6 +106,10 @@ func (r *Router) Step(now time.Time, in Input) Output {
 		r.handOver(now, in.Stop)
 	case Source:
 		r.setSource(now, in.Addr)
+	case Promote:
+		r.promote(now)
+	case Withdraw:
+		r.withdraw(now, in.Reason)
 	}
 	return r.out
 }
@@ -117,7 +127,7 @@ func (r *Router) timeout(now time.Time) {
 		return
 	}
 	switch {
-	case r.state == Backup:
+	case r.state == Backup, r.state == Hold:
 		r.masterDownTimer(now)
 	case r.handover.active():
 		r.handoverTimer(now)
@@ -136,6 +146,9 @@ func (r *Router) start(now time.Time) {
 	switch {
 	case r.adopt:
 		r.becomeMaster(now, "the addresses of the former run are still held")
+	case r.effective == 255 && r.cfg.Sync:
+		r.becomeBackup(now, "started")
+		r.want("owner of the addresses")
 	case r.effective == 255:
 		r.becomeMaster(now, "owner of the addresses")
 	default:
@@ -188,6 +201,7 @@ func (r *Router) enter(now time.Time, to State, reason string) {
 	r.state, r.since, r.reason = to, now, reason
 	r.deadline, r.skewed, r.late = time.Time{}, false, false
 	r.preemptAt, r.linger, r.owed = time.Time{}, linger{}, false
+	r.sync = syncState{}
 }
 
 // setEffective changes the priority. In BACKUP the running timer changes by the difference of the skews, as in keepalived.
@@ -219,6 +233,9 @@ func (r *Router) send(now time.Time, priority uint8) {
 	}
 	if r.cfg.Version == 2 {
 		a.AuthType, a.Auth = r.cfg.auth()
+	}
+	if a.Key = r.cfg.Auth.signs(); a.Key.ID != 0 {
+		a.Sequence = r.nextSequence(now)
 	}
 	r.out.Adverts = append(r.out.Adverts, a)
 	r.counters.Sent++

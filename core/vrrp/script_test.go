@@ -20,12 +20,15 @@ var rewrite = flag.Bool("rewrite", false, "write the results of the scripts into
 // followed by a line "----" and what happened: state changes, notes, announcements, resignations and answers, with the time
 // since the start. Regular adverts are left out. The commands:
 //
-//	router NAME KEY=VALUE...  make a router. KEY is prio, ip, vip, interval, version, vrid or delay, and there are nopreempt and startmaster
+//	router NAME KEY=VALUE...  make a router. KEY is prio, ip, vip, interval, version, vrid, delay, key (ID, or
+//	                          ID:TEXT with another secret, several with commas), mode, window or clock (how far the node's clock is
+//	                          ahead), and there are nopreempt, startmaster and strict
 //	start NAME [adopt]        and stop, fail, recover, handover NAME [stop], priority NAME N, reload NAME KEY=VALUE...
 //	run DURATION              let time pass
 //	pause NAME DURATION       the process of NAME sleeps from now on; its packets wait
 //	cut NAME                  packets from NAME are lost; mend NAME ends it
 //	forge FROM prio=N [interval=D]  an advert from an address that is no router
+//	record NAME               keep the last advert of NAME; replay NAME sends it again to everybody else
 //	show NAME                 state, timer and who is master
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob("testdata/scripts/*.txt")
@@ -83,6 +86,9 @@ type scripted struct {
 	waiting []Received
 	cut     bool
 	holds   bool
+	clock   time.Duration // how far its clock is ahead
+	said    Received      // its last advert
+	kept    Received      // by record
 }
 
 type packet struct {
@@ -97,7 +103,7 @@ func (l *link) command(t *testing.T, words []string) {
 	n := l.nodes[name]
 	switch verb {
 	case "router":
-		l.nodes[name] = &scripted{Router: NewRouter(config(args)), name: name}
+		l.nodes[name] = &scripted{Router: NewRouter(config(args)), name: name, clock: clock(args)}
 	case "start":
 		l.step(n, Start{Adopt: slices.Contains(args, "adopt")})
 	case "stop":
@@ -113,7 +119,7 @@ func (l *link) command(t *testing.T, words []string) {
 	case "source":
 		l.step(n, Source{Addr: netip.MustParseAddr(args[0])})
 	case "reload":
-		l.take(n, n.Reconfigure(l.now, config(args)), false)
+		l.take(n, n.Reconfigure(l.now.Add(n.clock), config(args)), false)
 	case "run":
 		l.run(l.now.Add(duration(name)))
 	case "pause":
@@ -124,6 +130,14 @@ func (l *link) command(t *testing.T, words []string) {
 		cfg := config(args)
 		for _, n := range l.sorted() {
 			l.step(n, heard(cfg, name, cfg.Priority, cfg.Interval))
+		}
+	case "record":
+		n.kept = n.said
+	case "replay":
+		for _, to := range l.sorted() {
+			if to != n {
+				l.step(to, n.kept)
+			}
 		}
 	case "show":
 		l.show(n)
@@ -150,17 +164,45 @@ func config(words []string) Config {
 			c.Preempt = false
 		case "delay":
 			c.PreemptDelay = duration(value)
+		case "strict":
+			c.StrictAddresses = true
 		case "startmaster":
 			c.StartMaster = true
 		case "vip":
 			c.Addresses = []netip.Addr{netip.MustParseAddr(value)}
 		case "vrid":
 			c.VRID = number(value)
+		case "key":
+			c.Auth.Keys = keys(value)
+		case "mode":
+			c.Auth.Mode = map[string]AuthMode{"enforce": AuthEnforce, "permissive": AuthPermissive, "receive-only": AuthReceiveOnly}[value]
+		case "window":
+			c.Auth.Window = duration(value)
+		case "clock": // of the node
 		default:
 			panic("unknown word " + w)
 		}
 	}
 	return c
+}
+
+// clock reads the word of that name.
+func clock(words []string) time.Duration {
+	for _, w := range words {
+		if value, ok := strings.CutPrefix(w, "clock="); ok {
+			return duration(value)
+		}
+	}
+	return 0
+}
+
+// keys reads ID or ID:TEXT, several with commas.
+func keys(s string) (all []Key) {
+	for one := range strings.SplitSeq(s, ",") {
+		id, text, _ := strings.Cut(one, ":")
+		all = append(all, Key{number(id), Secret(strings.Repeat(cmp.Or(text, "s"), 32))})
+	}
+	return all
 }
 
 func number(s string) uint8 {
@@ -212,6 +254,9 @@ func (l *link) next() (at time.Time, do func()) {
 	}
 	for _, n := range l.sorted() {
 		d := n.Deadline()
+		if !d.IsZero() {
+			d = d.Add(-n.clock)
+		}
 		if d.Before(n.asleep) && (!d.IsZero() || len(n.waiting) > 0) {
 			d = n.asleep
 		}
@@ -241,7 +286,7 @@ func (l *link) arrive(p packet) {
 
 func (l *link) step(n *scripted, in Input) {
 	_, tick := in.(Timeout)
-	l.take(n, n.Step(l.now, in), tick)
+	l.take(n, n.Step(l.now.Add(n.clock), in), tick)
 }
 
 // take sends what the router said and writes down what is worth reading.
@@ -277,6 +322,7 @@ func (l *link) transmit(from *scripted, a Advert) {
 	src := from.Config().Source
 	dst := group(src)
 	b := a.Append(nil, src, dst)
+	from.said = Received{Header{src, dst, 255}, b}
 	for _, n := range l.sorted() {
 		if n != from {
 			l.packets = append(l.packets, packet{l.now.Add(time.Millisecond), n, Received{Header{src, dst, 255}, b}})
@@ -287,7 +333,7 @@ func (l *link) transmit(from *scripted, a Advert) {
 func (l *link) show(n *scripted) {
 	timer := "no timer"
 	if d := n.Deadline(); !d.IsZero() {
-		timer = "wakes in " + d.Sub(l.now).String()
+		timer = "wakes in " + d.Sub(l.now.Add(n.clock)).String()
 	}
 	addr, priority, _ := n.Master()
 	yielded := ""

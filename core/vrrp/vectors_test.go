@@ -25,12 +25,19 @@ type vector struct {
 		VIPs     []netip.Addr `json:"vips"`
 		Password string       `json:"auth_pass"`
 		Checksum string       `json:"checksum"`
+		KeyID    uint8        `json:"key_id"`
+		KeyHex   string       `json:"key_hex"`
+		Window   int          `json:"time_window_s"`
+		Mark     []uint64     `json:"replay_high_water"`
 	} `json:"receiver"`
 	IP struct {
-		TTL uint8      `json:"ttl"`
-		Src netip.Addr `json:"src"`
-		Dst netip.Addr `json:"dst"`
+		TTL      uint8      `json:"ttl"`
+		HopLimit uint8      `json:"hop_limit"`
+		Src      netip.Addr `json:"src"`
+		Dst      netip.Addr `json:"dst"`
 	} `json:"ip"`
+	// Clock is the receiver's, in seconds since 1970.
+	Clock  int64 `json:"clock_unix"`
 	Fields *struct {
 		Version   uint8        `json:"version"`
 		VRID      uint8        `json:"vrid"`
@@ -43,7 +50,7 @@ type vector struct {
 }
 
 func (v vector) header() Header {
-	return Header{Source: v.IP.Src, Destination: v.IP.Dst, TTL: v.IP.TTL}
+	return Header{Source: v.IP.Src, Destination: v.IP.Dst, TTL: max(v.IP.TTL, v.IP.HopLimit)}
 }
 
 func (v vector) payload(t testing.TB) []byte {
@@ -56,17 +63,52 @@ func (v vector) payload(t testing.TB) []byte {
 
 func (v vector) config() Config {
 	rules := map[string]ChecksumRule{"rfc9568": ChecksumRFC9568, "rfc5798-pseudo": ChecksumPseudo}
-	return Config{
+	c := Config{
 		VRID: v.Receiver.VRID, Version: v.Receiver.Version, Priority: 100, Preempt: true,
 		Interval: time.Duration(v.Receiver.Centi) * centi, Addresses: v.Receiver.VIPs, Password: v.Receiver.Password,
 		Checksum: rules[v.Receiver.Checksum], Source: netip.MustParseAddr("192.0.2.2"),
-		// The verdicts on version 2 are those of RFC 3768, those on version 3 of RFC 9568, which never discards for the list.
-		StrictAddresses: v.Receiver.Version == 2,
+		// The verdicts on version 2 are those of RFC 3768, those on version 3 of RFC 9568, which never discards for the list, but
+		// over IPv6 for its first address.
+		StrictAddresses: v.Receiver.Version == 2 || v.IP.Src.Is6(),
+		Auth:            Auth{Window: time.Duration(v.Receiver.Window) * time.Second},
 	}
+	if v.IP.Src.Is6() {
+		c.Source = netip.MustParseAddr("fe80::2")
+	}
+	if v.Receiver.KeyID != 0 {
+		c.Auth.Keys = []Key{v.key()}
+	}
+	return c
+}
+
+// key is that of the vector.
+func (v vector) key() Key {
+	secret, err := hex.DecodeString(v.Receiver.KeyHex)
+	if err != nil {
+		panic(err)
+	}
+	return Key{v.Receiver.KeyID, Secret(secret)}
+}
+
+// now is the receiver's clock.
+func (v vector) now() time.Time {
+	if v.Clock == 0 {
+		return epoch
+	}
+	return time.Unix(v.Clock, 0)
+}
+
+// marks are what the receiver knows of the sender.
+func (v vector) marks() []Mark {
+	m := v.Receiver.Mark
+	if len(m) != 3 {
+		return nil
+	}
+	return []Mark{{v.IP.Src, Sequence(m[0]<<32 | m[1]<<16 | m[2])}}
 }
 
 func vectors(t testing.TB) (all []vector) {
-	for _, name := range []string{"v2.json", "v3-ipv4.json"} {
+	for _, name := range []string{"v2.json", "v3-ipv4.json", "v3-ipv6.json", "hmac.json"} {
 		b, err := os.ReadFile(filepath.Join("testdata", name))
 		if err != nil {
 			t.Fatal(err)
@@ -99,14 +141,23 @@ var reasons = map[string]Reason{
 	"v3-count-0":                        ReasonCount,
 	"v3-interval-0":                     ReasonInterval,
 	"v3-vrid-mismatch":                  ReasonVRID,
+	"frr-v3-ipv6-global-first":          ReasonAddresses,
+	"v6-hoplimit-64":                    ReasonTTL,
+	"v6-first-addr-global":              ReasonAddresses,
+	"hmac-tampered-priority":            ReasonAuth,
+	"hmac-stale":                        ReasonAuthStale,
+	"hmac-unknown-key":                  ReasonAuthKey,
+	"hmac-missing-trailer":              ReasonAuthMissing,
+	"hmac-replay":                       ReasonAuthReplay,
 }
 
 func TestRouterJudgesEveryVector(t *testing.T) {
 	for _, v := range vectors(t) {
 		t.Run(v.Name, func(t *testing.T) {
 			r := NewRouter(v.config())
-			r.Step(epoch, Start{})
-			r.Step(epoch, Received{v.header(), v.payload(t)})
+			r.Remember(v.marks())
+			r.Step(v.now(), Start{})
+			r.Step(v.now(), Received{v.header(), v.payload(t)})
 			want, got := reasons[v.Name], r.Counters()
 			if v.Valid == (want != "") && v.Name != "v2-ah" {
 				t.Fatalf("the vector says valid=%v (%s), this test expects %q", v.Valid, v.Why, want)
@@ -124,9 +175,22 @@ func TestRouterJudgesEveryVector(t *testing.T) {
 func TestVectorsAreReadAndWrittenToTheByte(t *testing.T) {
 	read := 0
 	for _, v := range vectors(t) {
-		a, err := Parse(v.header(), v.payload(t))
-		if err != nil || v.Fields == nil {
+		r := NewRouter(v.config())
+		r.Remember(v.marks())
+		a, reason := r.check(v.now(), v.header(), v.payload(t))
+		if reason != "" && v.Receiver.KeyID == 0 {
+			var err error
+			a, err = Parse(v.header(), v.payload(t)) // what the configuration refuses is read as well
+			if err != nil {
+				continue
+			}
+			reason = ""
+		}
+		if reason != "" || v.Fields == nil {
 			continue
+		}
+		if a.Key.ID != 0 {
+			a.Key = v.key()
 		}
 		read++
 		f := v.Fields
@@ -141,8 +205,8 @@ func TestVectorsAreReadAndWrittenToTheByte(t *testing.T) {
 			t.Errorf("%s: Append = %x, want %s", v.Name, got, v.VRRP)
 		}
 	}
-	if read < 20 {
-		t.Errorf("%d vectors were read, want 20 at least", read)
+	if read < 28 {
+		t.Errorf("%d vectors were read, want 28 at least", read)
 	}
 }
 

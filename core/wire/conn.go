@@ -6,11 +6,14 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/mdlayher/socket"
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"github.com/vipward/vipward/core/vrrp"
 )
 
 const (
@@ -26,24 +29,32 @@ const (
 	maxAge = time.Minute
 )
 
-// conn is one raw socket bound to one interface.
+// conn is one raw socket of one family bound to one interface.
 type conn struct {
-	sock *socket.Conn
-	done chan struct{} // closed when the reader has ended
-	stop chan struct{} // closed to end it
+	sock   *socket.Conn
+	six    bool
+	index  int           // of the interface
+	done   chan struct{} // closed when the reader has ended
+	stop   chan struct{} // closed to end it
+	member atomic.Bool   // of VRRP's group
+	frames *socket.Conn  // for messages with a hardware address of their own; nil for none
 }
 
 // open makes a socket that receives from one interface only. Between its creation and its binding it would collect packets
 // of every interface, so it starts with a filter that drops all, and ends by throwing away what came before the filter.
-func open(name string, index int, multicast bool) (*conn, error) {
-	s, err := socket.Socket(unix.AF_INET, unix.SOCK_RAW, protocolVRRP, "vrrp", nil)
+func open(name string, index int, six, multicast bool) (*conn, error) {
+	family := unix.AF_INET
+	if six {
+		family = unix.AF_INET6
+	}
+	s, err := socket.Socket(family, unix.SOCK_RAW, protocolVRRP, "vrrp", nil)
 	if err != nil {
 		return nil, fmt.Errorf("open a raw socket on %s: %w", name, err)
 	}
-	c := &conn{sock: s, done: make(chan struct{}), stop: make(chan struct{})}
+	c := &conn{sock: s, six: six, index: index, done: make(chan struct{}), stop: make(chan struct{})}
 	err = c.setUp(name)
 	if err == nil && multicast {
-		err = c.join(index, true)
+		err = c.join(true)
 	}
 	if err == nil {
 		err = c.listen()
@@ -67,13 +78,7 @@ func (c *conn) setUp(name string) error {
 	if err := s.SetsockoptString(unix.SOL_SOCKET, unix.SO_BINDTODEVICE, name); err != nil {
 		return err
 	}
-	for _, o := range []struct{ level, name, value int }{
-		{unix.IPPROTO_IP, unix.IP_HDRINCL, 1}, // the source address is ours to say
-		{unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
-		{unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
-		{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1},
-		{unix.SOL_SOCKET, unix.SO_PRIORITY, priority},
-	} {
+	for _, o := range c.options() {
 		if err := s.SetsockoptInt(o.level, o.name, o.value); err != nil {
 			return err
 		}
@@ -81,15 +86,45 @@ func (c *conn) setUp(name string) error {
 	return s.SetReadBuffer(receiveBuffer)
 }
 
+type option struct{ level, name, value int }
+
+// options of the socket. Over IPv6 the kernel is not asked for checksums (IPV6_CHECKSUM): what it refuses could not be counted
+// by its virtual router. core/vrrp makes and checks them.
+func (c *conn) options() []option {
+	both := []option{{unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1}, {unix.SOL_SOCKET, unix.SO_PRIORITY, priority}}
+	if !c.six {
+		return append(both,
+			option{unix.IPPROTO_IP, unix.IP_HDRINCL, 1}, // the source address is ours to say
+			option{unix.IPPROTO_IP, unix.IP_MULTICAST_ALL, 0},
+			option{unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
+		)
+	}
+	return append(both,
+		option{unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1},
+		option{unix.IPPROTO_IPV6, unix.IPV6_RECVHOPLIMIT, 1},
+		option{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0},
+		option{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, c.index},
+		option{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, ttl},
+		option{unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, ttl},
+		option{unix.IPPROTO_IPV6, unix.IPV6_TCLASS, tos},
+	)
+}
+
 // join makes the socket a member of VRRP's group on the interface, or ends that.
-func (c *conn) join(index int, member bool) error {
-	option := unix.IP_DROP_MEMBERSHIP
-	if member {
+func (c *conn) join(member bool) error {
+	level, option := unix.IPPROTO_IP, unix.IP_DROP_MEMBERSHIP
+	switch {
+	case c.six && member:
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_JOIN_GROUP
+	case c.six:
+		level, option = unix.IPPROTO_IPV6, unix.IPV6_LEAVE_GROUP
+	case member:
 		option = unix.IP_ADD_MEMBERSHIP
 	}
-	if err := c.sock.SetsockoptBytes(unix.IPPROTO_IP, option, membership(index)); err != nil {
-		return fmt.Errorf("join or leave %v: %w", group(), err)
+	if err := c.sock.SetsockoptBytes(level, option, c.membership()); err != nil {
+		return fmt.Errorf("join or leave %v: %w", c.group(), err)
 	}
+	c.member.Store(member)
 	return nil
 }
 
@@ -107,25 +142,51 @@ func (c *conn) listen() error {
 	return errors.Join(err, c.sock.RemoveBPF())
 }
 
-// group is the multicast address of VRRP (RFC 9568 section 5.1.1.2).
-func group() netip.Addr { return netip.AddrFrom4([4]byte{224, 0, 0, 18}) }
-
-// membership is a struct ip_mreqn (ip(7)): the group, no local address, and the interface's index in the machine's order.
-func membership(index int) []byte {
-	a := group().As4()
-	b := append(a[:], 0, 0, 0, 0)
-	return binary.NativeEndian.AppendUint32(b, uint32(index))
+// group is the multicast address of VRRP (RFC 9568 sections 5.1.1.2 and 5.1.2.2).
+func (c *conn) group() netip.Addr {
+	if c.six {
+		return vrrp.Group(netip.IPv6Unspecified())[0]
+	}
+	return vrrp.Group(netip.IPv4Unspecified())[0]
 }
 
-// send hands one packet to the kernel, or fails at once.
-func (c *conn) send(b []byte, dst netip.Addr) error {
+// membership is a struct ip_mreqn (ip(7)): the group, no local address, and the interface's index in the machine's order; or a
+// struct ipv6_mreq (ipv6(7)), which has no local address.
+func (c *conn) membership() []byte {
+	b := c.group().AsSlice()
+	if !c.six {
+		b = append(b, 0, 0, 0, 0)
+	}
+	return binary.NativeEndian.AppendUint32(b, uint32(c.index))
+}
+
+// send hands one message to the kernel, or fails at once.
+func (c *conn) send(src, dst netip.Addr, payload []byte) error {
+	if c.six {
+		if !src.Is6() || !dst.Is6() || src.Is4In6() || dst.Is4In6() {
+			return fmt.Errorf("from %v to %v: both must be IPv6 addresses", src, dst)
+		}
+		to := &unix.SockaddrInet6{Addr: dst.As16()}
+		if dst.IsLinkLocalUnicast() || dst.IsLinkLocalMulticast() {
+			to.ZoneId = uint32(c.index)
+		}
+		return c.hand(payload, source6(src, c.index), to)
+	}
+	b, err := packet(src, dst, payload)
+	if err != nil {
+		return err
+	}
+	return c.hand(b, nil, &unix.SockaddrInet4{Addr: dst.As4()})
+}
+
+func (c *conn) hand(b, oob []byte, to unix.Sockaddr) error {
 	raw, err := c.sock.SyscallConn()
 	if err != nil {
 		return err
 	}
 	var sent error
 	err = raw.Control(func(fd uintptr) {
-		sent = unix.Sendto(int(fd), b, unix.MSG_DONTWAIT, &unix.SockaddrInet4{Addr: dst.As4()})
+		sent = unix.Sendmsg(int(fd), b, oob, to, unix.MSG_DONTWAIT)
 	})
 	return errors.Join(err, sent)
 }
@@ -134,6 +195,9 @@ func (c *conn) send(b []byte, dst netip.Addr) error {
 func (c *conn) close() {
 	close(c.stop)
 	_ = c.sock.Close() // closing a raw socket cannot lose anything
+	if c.frames != nil {
+		_ = c.frames.Close()
+	}
 	<-c.done
 }
 
@@ -142,11 +206,11 @@ func (c *conn) read(p *port) {
 	defer close(c.done)
 	b, oob := make([]byte, maxPacket), make([]byte, 256)
 	for failing := false; ; {
-		n, oobn, _, _, err := c.sock.Recvmsg(context.Background(), b, oob, 0)
+		n, oobn, _, from, err := c.sock.Recvmsg(context.Background(), b, oob, 0)
 		switch {
 		case err == nil:
 			failing = false
-			c.deliver(p, b[:n], oob[:oobn])
+			c.deliver(p, b[:n], oob[:oobn], from)
 			continue
 		case c.stopped():
 			return
@@ -171,16 +235,32 @@ func (c *conn) stopped() bool {
 	}
 }
 
-func (c *conn) deliver(p *port, b, oob []byte) {
-	h, payload, err := parse(b)
+func (c *conn) deliver(p *port, b, oob []byte, from unix.Sockaddr) {
+	h, payload, err := c.parse(b, oob, from)
 	if err != nil {
 		p.malformed.Add(1)
 		return
+	}
+	if c.six && h.Destination.IsMulticast() && !c.member.Load() {
+		return // for another socket of this machine: IPV6_MULTICAST_ALL does not keep it from a raw one
 	}
 	p.received.Add(1)
 	p.receive(Packet{
 		Interface: p.name, Header: h, Payload: append([]byte(nil), payload...), At: arrival(time.Now(), oob),
 	})
+}
+
+// parse tells the header from the message. Over IPv6 the kernel gives the message alone, without padding.
+func (c *conn) parse(b, oob []byte, from unix.Sockaddr) (vrrp.Header, []byte, error) {
+	if !c.six {
+		return parse(b)
+	}
+	six, ok := from.(*unix.SockaddrInet6)
+	if !ok {
+		return vrrp.Header{}, nil, errVersion
+	}
+	h, err := header6(netip.AddrFrom16(six.Addr), oob)
+	return h, b, err
 }
 
 // arrival maps the kernel's time stamp, which is of the wall clock, to the monotonic clock of now.

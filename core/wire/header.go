@@ -18,7 +18,7 @@ const (
 
 var (
 	errShort    = errors.New("packet is shorter than its IP header says")
-	errVersion  = errors.New("packet is not IPv4")
+	errVersion  = errors.New("packet is of another version of IP")
 	errProtocol = errors.New("packet is not VRRP")
 	errFragment = errors.New("packet is a fragment")
 )

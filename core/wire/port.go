@@ -7,9 +7,10 @@ import (
 	"sync/atomic"
 )
 
-// port is one interface that is wished for, with its socket while it exists. Its counters outlive its sockets.
+// port is one family on one interface that is wished for, with its socket while it exists. Its counters outlive its sockets.
 type port struct {
 	name    string
+	six     bool
 	receive func(Packet)
 	log     *slog.Logger
 
@@ -17,18 +18,23 @@ type port struct {
 
 	conn      atomic.Pointer[conn]
 	multicast bool   // guarded by Wire.mu, like the rest
+	frames    bool   // messages are sent as frames, too
 	index     int    // of the interface that conn is bound to
 	why       string // conn is missing, as last logged
 }
 
-func newPort(name string, opt Options) *port {
-	return &port{name: name, receive: opt.Receive, log: opt.Logger.With("interface", name)}
+func newPort(k key, opt Options) *port {
+	family := "ipv4"
+	if k.six {
+		family = "ipv6"
+	}
+	return &port{name: k.name, six: k.six, receive: opt.Receive, log: opt.Logger.With("interface", k.name, "family", family)}
 }
 
 // join makes the socket a member of VRRP's group or ends that. Where the kernel refuses, the socket is opened anew.
 func (p *port) join(multicast bool) {
 	c := p.conn.Load()
-	if c != nil && multicast != p.multicast && c.join(p.index, multicast) != nil {
+	if c != nil && multicast != p.multicast && c.join(multicast) != nil {
 		p.close()
 	}
 	p.multicast = multicast
@@ -42,11 +48,14 @@ func (p *port) refresh() {
 		p.missing(err)
 		return
 	}
-	if p.conn.Load() != nil && p.index == ifi.Index {
+	if c := p.conn.Load(); c != nil && p.index == ifi.Index && p.frames == (c.frames != nil) {
 		return
 	}
 	p.close()
-	c, err := open(p.name, ifi.Index, p.multicast)
+	c, err := open(p.name, ifi.Index, p.six, p.multicast)
+	if err == nil && p.frames {
+		err = c.openFrames()
+	}
 	if err != nil {
 		p.missing(err)
 		return
@@ -80,16 +89,13 @@ func (p *port) send(src, dst netip.Addr, payload []byte) error {
 	if c == nil {
 		return ErrClosed
 	}
-	b, err := packet(src, dst, payload)
-	if err != nil {
-		return err
-	}
-	return c.send(b, dst)
+	return c.send(src, dst, payload)
 }
 
 func (p *port) stats() Stats {
 	s := Stats{
 		Interface:  p.name,
+		IPv6:       p.six,
 		Received:   p.received.Load(),
 		Malformed:  p.malformed.Load(),
 		Drops:      p.drops.Load(),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,8 +20,12 @@ import (
 type Port struct {
 	// Interface by name. It need not exist yet.
 	Interface string
-	// Multicast joins 224.0.0.18. Messages to the interface's own addresses are received in any case.
+	// IPv6 tells the family.
+	IPv6 bool
+	// Multicast joins 224.0.0.18, or ff02::12. Messages to the interface's own addresses are received in any case.
 	Multicast bool
+	// Frames lets [Wire.SendFrom] choose the hardware address that multicast messages come from.
+	Frames bool
 }
 
 // Packet is one received VRRP message.
@@ -45,6 +50,8 @@ type Options struct {
 // Stats counts what passed one interface since it was first wished for. Sockets that were opened anew count on.
 type Stats struct {
 	Interface string
+	// IPv6 tells the family.
+	IPv6 bool
 	// Open tells whether there is a socket now.
 	Open bool
 	// Received are the packets delivered, Malformed those whose IP header made no sense, Drops those that the kernel threw
@@ -57,42 +64,50 @@ type Stats struct {
 // ErrClosed means that there is no socket on the interface: it does not exist, or was not wished for.
 var ErrClosed = errors.New("no socket is open")
 
-// Wire holds one raw socket for each interface that is wished for and exists. Its methods may be called from any goroutine.
+// key names a port.
+type key struct {
+	name string
+	six  bool
+}
+
+// Wire holds one raw socket for each family and interface that is wished for and exists. Its methods may be called from any goroutine.
 type Wire struct {
 	opt Options
 
 	mu    sync.Mutex // taken by those who change ports
-	ports atomic.Pointer[map[string]*port]
+	ports atomic.Pointer[map[key]*port]
 }
 
 // New makes a Wire without sockets.
 func New(opt Options) *Wire {
 	w := &Wire{opt: opt}
-	w.ports.Store(&map[string]*port{})
+	w.ports.Store(&map[key]*port{})
 	return w
 }
 
-// Set replaces the wish. It opens what is new, closes what is gone and leaves alone what is unchanged; an interface that is
-// named twice has one socket, with multicast if either says so. What cannot be opened now is logged, and tried again by
+// Set replaces the wish. It opens what is new, closes what is gone and leaves alone what is unchanged; a port that is named
+// twice has one socket, with multicast if either says so. What cannot be opened now is logged, and tried again by
 // [Wire.Refresh]. The sockets are of the calling thread's network namespace.
 func (w *Wire) Set(wish []Port) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	old, next := *w.ports.Load(), make(map[string]*port, len(wish))
-	multicast := map[string]bool{}
+	old, next := *w.ports.Load(), make(map[key]*port, len(wish))
+	multicast, frames := map[key]bool{}, map[key]bool{}
 	for _, p := range wish {
-		multicast[p.Interface] = multicast[p.Interface] || p.Multicast
-		if next[p.Interface] = old[p.Interface]; next[p.Interface] == nil {
-			next[p.Interface] = newPort(p.Interface, w.opt)
+		k := key{p.Interface, p.IPv6}
+		multicast[k], frames[k] = multicast[k] || p.Multicast, frames[k] || p.Frames
+		if next[k] = old[k]; next[k] == nil {
+			next[k] = newPort(k, w.opt)
 		}
 	}
-	for name, p := range old {
-		if next[name] == nil {
+	for k, p := range old {
+		if next[k] == nil {
 			p.close()
 		}
 	}
-	for name, p := range next {
-		p.join(multicast[name])
+	for k, p := range next {
+		p.join(multicast[k])
+		p.frames = frames[k]
 	}
 	w.ports.Store(&next)
 	w.refresh()
@@ -112,10 +127,11 @@ func (w *Wire) refresh() {
 	}
 }
 
-// Send sends one message with the given source address, TTL 255 and TOS 0xc0. It never blocks: where the interface's queue
+// Send sends one message with the given source address, TTL 255 and TOS 0xc0, by the socket of its family. An IPv6 source must
+// be an address of the interface. It never blocks: where the interface's queue
 // is full, it fails with EAGAIN or ENOBUFS.
 func (w *Wire) Send(iface string, src, dst netip.Addr, payload []byte) error {
-	p := (*w.ports.Load())[iface]
+	p := (*w.ports.Load())[key{iface, src.Is6()}]
 	if p == nil {
 		return fmt.Errorf("send to %v on %s: %w", dst, iface, ErrClosed)
 	}
@@ -127,15 +143,38 @@ func (w *Wire) Send(iface string, src, dst netip.Addr, payload []byte) error {
 	return nil
 }
 
+// SendFrom sends one message to VRRP's group from a hardware address that is not the interface's own, which the port must have
+// been wished for with. The rest is as in [Wire.Send].
+func (w *Wire) SendFrom(iface string, mac [6]byte, src, dst netip.Addr, payload []byte) error {
+	p := (*w.ports.Load())[key{iface, src.Is6()}]
+	if p == nil {
+		return fmt.Errorf("send to %v on %s: %w", dst, iface, ErrClosed)
+	}
+	if err := p.sendFrame(mac, src, dst, payload); err != nil {
+		p.sendErrors.Add(1)
+		return fmt.Errorf("send to %v on %s from %v: %w", dst, iface, net.HardwareAddr(mac[:]), err)
+	}
+	p.sent.Add(1)
+	return nil
+}
+
 // Close closes every socket and waits for the readers: nothing is received after it. It is as Set(nil).
 func (w *Wire) Close() error {
 	w.Set(nil)
 	return nil
 }
 
-// Stats are the counters of the interfaces wished for, sorted by name.
+// Stats are the counters of the ports wished for, sorted by name, IPv4 first.
 func (w *Wire) Stats() []Stats {
-	ports := slices.SortedFunc(maps.Values(*w.ports.Load()), func(a, b *port) int { return strings.Compare(a.name, b.name) })
+	ports := slices.SortedFunc(maps.Values(*w.ports.Load()), func(a, b *port) int {
+		switch {
+		case a.name != b.name:
+			return strings.Compare(a.name, b.name)
+		case a.six:
+			return 1
+		}
+		return -1
+	})
 	stats := make([]Stats, len(ports))
 	for i, p := range ports {
 		stats[i] = p.stats()

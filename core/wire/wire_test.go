@@ -147,8 +147,8 @@ func pair(t *testing.T) (a, b *node) {
 
 func TestMulticastArrivesAsItWasSent(t *testing.T) {
 	a, b := pair(t)
-	a.set(Port{"eth0", true})
-	b.set(Port{"eth0", true})
+	a.set(Port{Interface: "eth0", Multicast: true})
+	b.set(Port{Interface: "eth0", Multicast: true})
 	before := time.Now()
 	a.send(multicast, "hello")
 	p := b.receive("hello")
@@ -169,8 +169,8 @@ func TestMulticastArrivesAsItWasSent(t *testing.T) {
 
 func TestTheSourceNeedNotBeAnAddressOfTheInterface(t *testing.T) {
 	a, b := pair(t)
-	a.set(Port{"eth0", true})
-	b.set(Port{"eth0", true})
+	a.set(Port{Interface: "eth0", Multicast: true})
+	b.set(Port{Interface: "eth0", Multicast: true})
 	strange := netip.MustParseAddr("192.0.2.99")
 	if err := a.wire.Send("eth0", strange, multicast, []byte("x")); err != nil {
 		t.Fatal(err)
@@ -182,10 +182,10 @@ func TestTheSourceNeedNotBeAnAddressOfTheInterface(t *testing.T) {
 
 func TestUnicastPortHearsNoMulticast(t *testing.T) {
 	a, b := pair(t)
-	a.set(Port{"eth0", true})
-	b.set(Port{"eth0", false})
+	a.set(Port{Interface: "eth0", Multicast: true})
+	b.set(Port{Interface: "eth0"})
 	other := New(Options{Logger: b.wire.opt.Logger, Receive: func(Packet) {}}) // of the same machine
-	b.do(func() error { other.Set([]Port{{"eth0", true}}); return nil })
+	b.do(func() error { other.Set([]Port{{Interface: "eth0", Multicast: true}}); return nil })
 	defer b.do(other.Close)
 	a.send(multicast, "to all")
 	a.send(right, "to you")
@@ -197,30 +197,30 @@ func TestUnicastPortHearsNoMulticast(t *testing.T) {
 
 func TestJoiningAndLeavingKeepsTheSocket(t *testing.T) {
 	a, b := pair(t)
-	a.set(Port{"eth0", true})
-	b.set(Port{"eth0", false})
-	socket := (*b.wire.ports.Load())["eth0"].conn.Load()
-	b.set(Port{"eth0", false}, Port{"eth0", true}) // named twice: multicast if either says so
+	a.set(Port{Interface: "eth0", Multicast: true})
+	b.set(Port{Interface: "eth0"})
+	socket := (*b.wire.ports.Load())[key{"eth0", false}].conn.Load()
+	b.set(Port{Interface: "eth0"}, Port{Interface: "eth0", Multicast: true}) // named twice: multicast if either says so
 	a.send(multicast, "joined")
 	b.receive("joined")
-	b.set(Port{"eth0", false})
+	b.set(Port{Interface: "eth0"})
 	a.send(multicast, "left")
 	b.receiveNothing()
-	if (*b.wire.ports.Load())["eth0"].conn.Load() != socket {
+	if (*b.wire.ports.Load())[key{"eth0", false}].conn.Load() != socket {
 		t.Error("the socket was opened anew")
 	}
 }
 
 func TestWhatOnlyTheCodecCanJudgeIsDelivered(t *testing.T) {
 	a, b := pair(t)
-	a.set(Port{"eth0", true})
-	b.set(Port{"eth0", true})
+	a.set(Port{Interface: "eth0", Multicast: true})
+	b.set(Port{Interface: "eth0", Multicast: true})
 	raw, err := packet(left, multicast, nil) // an empty message that a router has forwarded
 	if err != nil {
 		t.Fatal(err)
 	}
 	raw[8] = 254
-	if err := (*a.wire.ports.Load())["eth0"].conn.Load().send(raw, multicast); err != nil {
+	if err := (*a.wire.ports.Load())[key{"eth0", false}].conn.Load().hand(raw, nil, &unix.SockaddrInet4{Addr: multicast.As4()}); err != nil {
 		t.Fatal(err)
 	}
 	if p := b.receive(""); p.Header.TTL != 254 {
@@ -231,8 +231,8 @@ func TestWhatOnlyTheCodecCanJudgeIsDelivered(t *testing.T) {
 func TestOtherInterfacesAreNotHeard(t *testing.T) {
 	a, b := pair(t)
 	cable(a, b, "eth1")
-	a.set(Port{"eth0", true}, Port{"eth1", true})
-	b.set(Port{"eth0", true})
+	a.set(Port{Interface: "eth0", Multicast: true}, Port{Interface: "eth1", Multicast: true})
+	b.set(Port{Interface: "eth0", Multicast: true})
 	if err := a.wire.Send("eth1", left, right, []byte("other")); err != nil {
 		t.Fatal(err)
 	}
@@ -243,8 +243,8 @@ func TestOtherInterfacesAreNotHeard(t *testing.T) {
 
 func TestInterfaceIsDeletedAndMadeAgain(t *testing.T) {
 	a, b := newNode(t), newNode(t)
-	a.set(Port{"eth0", true})
-	b.set(Port{"eth0", true}) // it does not exist yet
+	a.set(Port{Interface: "eth0", Multicast: true})
+	b.set(Port{Interface: "eth0", Multicast: true}) // it does not exist yet
 	if err := a.wire.Send("eth0", left, multicast, nil); !errors.Is(err, ErrClosed) {
 		t.Errorf("Send without an interface: %v, want %v", err, ErrClosed)
 	}
@@ -268,8 +268,8 @@ func TestInterfaceIsDeletedAndMadeAgain(t *testing.T) {
 
 func TestInterfaceGoesDownAndUp(t *testing.T) {
 	a, b := pair(t)
-	a.set(Port{"eth0", true})
-	b.set(Port{"eth0", true})
+	a.set(Port{Interface: "eth0", Multicast: true})
+	b.set(Port{Interface: "eth0", Multicast: true})
 	turn := func(change func(netlink.Link) error) {
 		a.do(func() error {
 			l, err := netlink.LinkByName("eth0")
@@ -301,8 +301,8 @@ func TestFullSocketDropsAndCounts(t *testing.T) {
 	a, b := pair(t)
 	release := make(chan struct{})
 	b.wire.opt.Receive = func(Packet) { <-release }
-	a.set(Port{"eth0", true})
-	b.set(Port{"eth0", true})
+	a.set(Port{Interface: "eth0", Multicast: true})
+	b.set(Port{Interface: "eth0", Multicast: true})
 	for range 5000 {
 		a.send(multicast, "flood")
 	}
@@ -322,8 +322,8 @@ func TestCloseWaitsForTheReceiver(t *testing.T) {
 	a, b := pair(t)
 	received, release := make(chan struct{}), make(chan struct{})
 	b.wire.opt.Receive = func(Packet) { close(received); <-release }
-	a.set(Port{"eth0", true})
-	b.set(Port{"eth0", true})
+	a.set(Port{Interface: "eth0", Multicast: true})
+	b.set(Port{Interface: "eth0", Multicast: true})
 	a.send(multicast, "hold")
 	<-received
 	closed := make(chan struct{})
@@ -339,8 +339,8 @@ func TestCloseWaitsForTheReceiver(t *testing.T) {
 
 func TestClosingIsNoFault(t *testing.T) {
 	a, b := pair(t)
-	a.set(Port{"eth0", true})
-	b.set(Port{"eth0", true})
+	a.set(Port{Interface: "eth0", Multicast: true})
+	b.set(Port{Interface: "eth0", Multicast: true})
 	a.send(multicast, "x")
 	b.receive("x")
 	b.do(b.wire.Close)
@@ -351,8 +351,8 @@ func TestClosingIsNoFault(t *testing.T) {
 
 func TestNothingIsReceivedAfterClose(t *testing.T) {
 	a, b := pair(t)
-	a.set(Port{"eth0", true})
-	b.set(Port{"eth0", true})
+	a.set(Port{Interface: "eth0", Multicast: true})
+	b.set(Port{Interface: "eth0", Multicast: true})
 	b.do(b.wire.Close)
 	a.send(multicast, "late")
 	b.receiveNothing()

@@ -15,6 +15,7 @@ type CheckerConfig struct {
 	Command   []string              `vipward:"command,required" doc:"Program and its arguments. No shell reads it. {address}, {port} and {name} in an argument stand for the target's."`
 	Env       map[string]sdk.Secret `vipward:"env" doc:"Environment of the command, besides PATH, LANG and VIPWARD_TARGET_*. It is kept out of logs."`
 	Directory string                `vipward:"directory" default:"/" doc:"Working directory, as a whole path."`
+	User      string                `vipward:"user" doc:"User that the command runs as, with its groups; the plugin has to run as root for it. Default: the plugin's own."`
 	Format    string                `vipward:"format" default:"monitoring" one_of:"monitoring,misc" doc:"What the exit status means: as of a monitoring plugin, or of keepalived's MISC_CHECK."`
 	Dynamic   bool                  `vipward:"dynamic" doc:"With format misc: a status of 2 to 255 is a pass that asks for the weight of 0 to 253."`
 }
@@ -27,6 +28,7 @@ func (c *CheckerConfig) Validate() error {
 	}
 	return errors.Join(
 		command.Validate("command", c.Command), command.ValidateDirectory("directory", c.Directory), sdk.PathError(dynamic, "dynamic"),
+		validateUser(c.User),
 	)
 }
 
@@ -53,6 +55,9 @@ func check(ctx context.Context, t sdk.Target, c CheckerConfig) sdk.Result {
 		return sdk.Errorf("%v", err)
 	}
 	var r run
+	if cmd.SysProcAttr.Credential, err = credential(c.User); err != nil {
+		return sdk.Errorf("%v", err)
+	}
 	cmd.Dir, cmd.Env = c.Directory, command.Environment(c.environment(t)...)
 	cmd.Stdout, cmd.Stderr = &r.stdout, &r.stderr
 	timeout := remaining(ctx)

@@ -9,12 +9,14 @@ import (
 )
 
 // arguments are what the command is called with. For an instance they are keepalived's: INSTANCE, its name, the state and
-// the priority; for a real server RS, its service and endpoint, UP or DOWN, and the weight; for anything else alike.
+// the priority; for a sync group GROUP, its name, the state and 0; for a real server RS, its service and endpoint, UP or DOWN, and the weight; for anything else alike.
 func arguments(e sdk.Event) []string {
 	number := strconv.Itoa(e.Priority)
 	switch e.Kind {
 	case "instance":
 		return []string{"INSTANCE", e.Subject, keepalivedState(e.To), number}
+	case "group":
+		return []string{"GROUP", e.Subject, keepalivedState(e.To), number}
 	case "real_server":
 		return []string{"RS", strings.TrimSpace(e.Service + " " + e.Subject), strings.ToUpper(e.To), number}
 	}

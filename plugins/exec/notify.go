@@ -18,6 +18,7 @@ import (
 type NotifierConfig struct {
 	Command []string      `vipward:"command,required" doc:"Program and its first arguments. No shell reads it. The event's arguments follow."`
 	Timeout time.Duration `vipward:"timeout" default:"10s" min:"100ms" max:"10m" doc:"After this time the command and what it started are killed."`
+	MaxAge  time.Duration `vipward:"max_age" default:"5m" min:"0s" doc:"Events older than this are given up: what was true before a restart or a long failure may not be any more. 0s: never."`
 }
 
 // Validate refuses what can never run, and warns of what does not run on this node now.
@@ -28,6 +29,10 @@ func (c *NotifierConfig) Validate() error { return command.Validate("command", c
 func notify(ctx context.Context, events []sdk.Event, c NotifierConfig) error {
 	var failed []error
 	for i, e := range events {
+		if age := time.Since(e.Time); c.MaxAge > 0 && age > c.MaxAge {
+			failed = append(failed, fmt.Errorf("event %d: it is %v old, more than %v", e.Seq, age.Round(time.Second), c.MaxAge))
+			continue
+		}
 		err := tell(ctx, c, e)
 		switch {
 		case err == nil:

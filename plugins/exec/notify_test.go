@@ -47,6 +47,8 @@ func TestTheArgumentsAreThoseOfKeepalived(t *testing.T) {
 		{sdk.Event{Kind: "instance", Subject: "web", To: "MASTER", Priority: 150}, "INSTANCE|web|MASTER|150"},
 		{sdk.Event{Kind: "instance", Subject: "web", To: "FAULT", Priority: 150}, "INSTANCE|web|FAULT|150"},
 		{sdk.Event{Kind: "instance", Subject: "web", To: "INIT", Priority: 150}, "INSTANCE|web|STOP|150"},
+		{sdk.Event{Kind: "group", Subject: "all", To: "MASTER"}, "GROUP|all|MASTER|0"},
+		{sdk.Event{Kind: "group", Subject: "all", To: "STOP"}, "GROUP|all|STOP|0"},
 		{sdk.Event{Kind: "instance", Subject: "web", To: "HOLD", Priority: 150}, "INSTANCE|web|BACKUP|150"},
 		{sdk.Event{Kind: "real_server", Service: "web", Subject: "10.0.0.1:80", To: "down", Priority: 2}, "RS|web 10.0.0.1:80|DOWN|2"},
 		{sdk.Event{Kind: "plugin", Subject: "http", To: "running"}, "PLUGIN|http|running|0"},
@@ -97,6 +99,24 @@ func TestEventsComeInOrderAndAFailureHoldsUpNone(t *testing.T) {
 	}
 	if got := read(t, filepath.Join(dir, "seen")); got != "1\n2\n3\n" {
 		t.Errorf("the command saw %q", got)
+	}
+}
+
+func TestAnEventThatIsTooOldIsNotTold(t *testing.T) {
+	dir := t.TempDir()
+	path := script(t, dir, `echo $VIPWARD_SEQ >>$dir/seen`)
+	c := NotifierConfig{Command: []string{path}, Timeout: time.Minute, MaxAge: time.Hour}
+	old, fresh := sdk.Event{Seq: 1, Time: time.Now().Add(-2 * time.Hour)}, sdk.Event{Seq: 2, Time: time.Now()}
+	err := notify(t.Context(), []sdk.Event{old, fresh}, c)
+	if want := "event 1: it is 2h0m0s old, more than 1h0m0s"; err == nil || err.Error() != want || !sdk.Dropped(err) {
+		t.Errorf("notify = %v, want %s", err, want)
+	}
+	if got := read(t, filepath.Join(dir, "seen")); got != "2\n" {
+		t.Errorf("the command saw %q", got)
+	}
+	c.MaxAge = 0
+	if err := notify(t.Context(), []sdk.Event{old}, c); err != nil {
+		t.Errorf("without a bound: %v", err)
 	}
 }
 

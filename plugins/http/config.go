@@ -3,101 +3,138 @@ package http
 import (
 	"context"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/hex"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
-	"os"
-	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/vipward/vipward/sdk"
+	"github.com/vipward/vipward/sdk/tlsclient"
 )
 
 // Config is the block of the checker. For a target with an address, the connection always goes there: of a url only scheme,
 // host (for Host and the certificate), path and query count, and its port where the target has none.
 type Config struct {
-	URL        string            `vipward:"url" doc:"Whole URL to get. For a real server the connection goes to the server's own address all the same."`
+	URL      string             `vipward:"url" doc:"Whole URL to get. For a real server the connection goes to the server's own address all the same."`
+	Scheme   string             `vipward:"scheme" one_of:"http,https" doc:"http or https. Default: https with a tls block, else http."`
+	HTTP     string             `vipward:"http_version" one_of:"1.0,1.1,2" doc:"Speak this version only. Default: what both sides prefer, 1.1 without TLS."`
+	Follow   string             `vipward:"follow_redirects" default:"0" pattern:"true|false|[0-9]|1[0-9]|20" doc:"Number of redirects to follow, 0 to 20; true is 10. For a real server the connection stays with it."`
+	Username string             `vipward:"username" doc:"User of basic authentication."`
+	Password sdk.Secret         `vipward:"password" doc:"Password of username."`
+	Bearer   sdk.Secret         `vipward:"bearer" doc:"Token to send as Authorization: Bearer."`
+	MaxBody  int                `vipward:"max_body" default:"1048576" min:"1" max:"16777216" doc:"Bytes of a body that are read. A longer one cannot be compared."`
+	TLS      *tlsclient.Options `vipward:"tls,block" doc:"Options of https."`
+
+	Method  string            `vipward:"method" default:"GET" pattern:"[A-Z]+" doc:"Method of the request."`
+	Host    string            `vipward:"host" doc:"Virtual host: the Host header and the name in TLS."`
+	Headers map[string]string `vipward:"headers" doc:"Further headers of the request."`
+	Status  []string          `vipward:"status" default:"[\"200-299\"]" doc:"Status codes that pass: numbers, and ranges as \"200-299\"."`
+
 	Path       string            `vipward:"path" doc:"Path and query to get from the target. Default: /"`
-	Scheme     string            `vipward:"scheme" one_of:"http,https" doc:"http or https. Default: https with a tls block, else http."`
-	Port       uint16            `vipward:"port" min:"1" doc:"Port to connect to. Default: the target's own."`
-	Method     string            `vipward:"method" default:"GET" pattern:"[A-Z]+" doc:"Method of the request."`
-	Host       string            `vipward:"host" doc:"Virtual host: the Host header and the name in TLS."`
-	Headers    map[string]string `vipward:"headers" doc:"Further headers of the request."`
-	Status     []string          `vipward:"status" default:"[\"200-299\"]" doc:"Status codes that pass: numbers, and ranges as \"200-299\"."`
+	Payload    string            `vipward:"payload" doc:"Body of the request."`
 	Digest     string            `vipward:"digest" pattern:"[0-9a-fA-F]{32}|[0-9a-fA-F]{64}" doc:"Digest that the body must have, in hex; vipward digest prints it."`
 	Algorithm  string            `vipward:"algorithm" one_of:"md5,sha256" doc:"Algorithm of digest. Default: told by its length."`
 	Body       string            `vipward:"body" doc:"Regular expression (RE2) that must match the body."`
 	BodyAbsent string            `vipward:"body_absent" doc:"Regular expression (RE2) that must not match the body."`
-	Follow     bool              `vipward:"follow_redirects" doc:"Follow up to 10 redirects. For a real server the connection stays with it."`
-	HTTP       string            `vipward:"http_version" one_of:"1.1,2" doc:"Speak this version only. Default: what both sides prefer."`
-	TLS        *TLS              `vipward:"tls,block" doc:"Options of https."`
+	MinOffset  int               `vipward:"body_min_offset" min:"0" doc:"Byte of the body from which on the expressions look. Default: the first, which is 0."`
+	MaxOffset  int               `vipward:"body_max_offset" min:"0" doc:"Last byte of the body at which a match may begin. Default: any."`
+	JSON       map[string]string `vipward:"json" doc:"Values that the body must have as JSON, by their paths: { \"status\" = \"UP\", \"nodes.0.name\" = \"a\" }."`
+	Requests   []Request         `vipward:"request,block" doc:"Several requests, all of which must pass, one after the other."`
 
 	state *opened
 }
 
-// TLS is the block tls.
-type TLS struct {
-	ServerName string `vipward:"server_name" doc:"Name that the certificate must carry. Default: host, or the host of url."`
-	CAFile     string `vipward:"ca_file" doc:"File with the certificates to trust, in PEM. Default: the system's."`
-	Insecure   bool   `vipward:"insecure" doc:"Do not verify the certificate."`
+// Request is one block request. What it leaves out of method, host, headers and status is as the check has it.
+type Request struct {
+	Path       string            `vipward:"path" doc:"Path and query to get from the target. Default: /"`
+	Method     string            `vipward:"method" pattern:"[A-Z]+" doc:"Method of the request. Default: that of the check."`
+	Host       string            `vipward:"host" doc:"Virtual host. Default: that of the check."`
+	Headers    map[string]string `vipward:"headers" doc:"Further headers, besides those of the check."`
+	Status     []string          `vipward:"status" doc:"Status codes that pass. Default: those of the check."`
+	Payload    string            `vipward:"payload" doc:"Body of the request."`
+	Digest     string            `vipward:"digest" pattern:"[0-9a-fA-F]{32}|[0-9a-fA-F]{64}" doc:"Digest that the body must have, in hex."`
+	Algorithm  string            `vipward:"algorithm" one_of:"md5,sha256" doc:"Algorithm of digest. Default: told by its length."`
+	Body       string            `vipward:"body" doc:"Regular expression (RE2) that must match the body."`
+	BodyAbsent string            `vipward:"body_absent" doc:"Regular expression (RE2) that must not match the body."`
+	MinOffset  int               `vipward:"body_min_offset" min:"0" doc:"Byte of the body from which on the expressions look."`
+	MaxOffset  int               `vipward:"body_max_offset" min:"0" doc:"Last byte of the body at which a match may begin. Default: any."`
+	JSON       map[string]string `vipward:"json" doc:"Values that the body must have as JSON, by their paths."`
 }
 
 // opened is what a configuration means, worked out once.
 type opened struct {
-	status       []statusRange
-	body, absent *regexp.Regexp
-	tls          *tls.Config
+	asks      []ask
+	redirects int
+	tls       *tls.Config
 }
 
 // Validate reports what the tags cannot.
 func (c *Config) Validate() error {
 	_, err := c.work()
-	return errors.Join(err, c.validateURL(), c.validateHeaders(), c.validateDigest())
+	return errors.Join(err, c.validateURL(), c.validateAuth(), c.validateRequests(), c.TLS.Validate("tls"))
 }
 
-// Open works out what the checks need.
+// Open works out what the checks need, and reads the certificates.
 func (c *Config) Open(context.Context) error {
 	state, err := c.work()
 	if err != nil {
 		return err
 	}
-	state.tls, err = c.tlsConfig()
+	if state.tls, err = c.TLS.Config(); err != nil {
+		return err
+	}
+	state.tls.NextProtos = map[string][]string{"": {"h2", "http/1.1"}, "2": {"h2"}}[c.HTTP]
 	c.state = state
-	return err
+	return nil
 }
 
-// work parses the status codes and the expressions.
+// work makes an ask of each request.
 func (c *Config) work() (*opened, error) {
-	o, errs := &opened{}, []error(nil)
-	for i, s := range c.Status {
-		r, err := parseStatus(s)
-		errs = append(errs, sdk.PathError(err, "status", i))
-		o.status = append(o.status, r)
+	o := &opened{redirects: redirects(c.Follow)}
+	if len(c.Requests) == 0 {
+		a, err := c.ask(c.whole())
+		o.asks = append(o.asks, a)
+		return o, err
 	}
-	if len(c.Status) == 0 {
-		errs = append(errs, sdk.PathError(errors.New("no status would pass"), "status"))
+	var errs []error
+	for i, r := range c.Requests {
+		a, err := c.ask(r)
+		o.asks = append(o.asks, a)
+		errs = append(errs, within(err, "request", i))
 	}
-	var err error
-	o.body, err = expression(c.Body)
-	errs = append(errs, sdk.PathError(err, "body"))
-	o.absent, err = expression(c.BodyAbsent)
-	errs = append(errs, sdk.PathError(err, "body_absent"))
 	return o, errors.Join(errs...)
 }
 
-// expression compiles a regular expression; nil for none.
-func expression(s string) (*regexp.Regexp, error) {
-	if s == "" {
-		return nil, nil
+// within moves faults into the block where they are.
+func within(err error, path ...any) error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return sdk.PathError(err, path...)
 	}
-	re, err := regexp.Compile(s)
-	if err != nil {
-		return nil, fmt.Errorf("no regular expression: %w", err)
+	var all []error
+	for _, e := range joined.Unwrap() {
+		all = append(all, within(e, path...))
 	}
-	return re, nil
+	return errors.Join(all...)
+}
+
+// whole is the check as its one request.
+func (c *Config) whole() Request {
+	return Request{
+		Path: c.Path, Payload: c.Payload, Digest: c.Digest, Algorithm: c.Algorithm, Body: c.Body, BodyAbsent: c.BodyAbsent,
+		MinOffset: c.MinOffset, MaxOffset: c.MaxOffset, JSON: c.JSON,
+	}
+}
+
+func redirects(follow string) int {
+	if follow == "true" {
+		return 10
+	}
+	n, _ := strconv.Atoi(follow) // the pattern has let it through; false is none
+	return n
 }
 
 func (c *Config) validateURL() error {
@@ -108,6 +145,8 @@ func (c *Config) validateURL() error {
 		case err != nil:
 		case u.Scheme != "http" && u.Scheme != "https" || u.Host == "":
 			err = fmt.Errorf(`%q is no URL: write "http://HOST/PATH" or "https://HOST/PATH"`, c.URL)
+		case u.User != nil:
+			err = errors.New("a URL has no user here: write username and password")
 		}
 		errs = append(errs, sdk.PathError(err, "url"))
 	}
@@ -117,81 +156,38 @@ func (c *Config) validateURL() error {
 	if c.URL != "" && c.Scheme != "" {
 		errs = append(errs, sdk.PathError(errors.New("url has a scheme already"), "scheme"))
 	}
-	if c.Path != "" {
-		if _, err := url.ParseRequestURI(c.Path); err != nil || !strings.HasPrefix(c.Path, "/") {
-			errs = append(errs, sdk.PathError(fmt.Errorf(`%q is no path: it begins with "/"`, c.Path), "path"))
-		}
-	}
 	return errors.Join(errs...)
 }
 
-// validateHeaders refuses what would end a header and begin another.
-func (c *Config) validateHeaders() error {
+// validateAuth holds that there is one kind of credentials at most. No message has a secret.
+func (c *Config) validateAuth() error {
 	var errs []error
-	for name, value := range c.Headers {
-		if name == "" || strings.ContainsAny(name, " :\t\r\n") || strings.ContainsAny(value, "\r\n") {
-			errs = append(errs, sdk.PathError(fmt.Errorf("%q is no header", name), "headers"))
-		}
+	if c.Password != "" && c.Username == "" {
+		errs = append(errs, sdk.PathError(errors.New("password without username"), "password"))
+	}
+	if c.Bearer != "" && c.Username != "" {
+		errs = append(errs, sdk.PathError(errors.New("bearer and username exclude each other"), "bearer"))
+	}
+	if strings.ContainsAny(strings.TrimSpace(string(c.Bearer)), "\r\n\x00") {
+		errs = append(errs, sdk.PathError(errors.New("the token has more than one line"), "bearer"))
 	}
 	return errors.Join(errs...)
 }
 
-func (c *Config) validateDigest() error {
-	if c.Digest == "" || c.Algorithm == "" {
+// validateRequests refuses beside blocks request what belongs into them.
+func (c *Config) validateRequests() error {
+	if len(c.Requests) == 0 {
 		return nil
 	}
-	if length := hex.EncodedLen(algorithms()[c.Algorithm]().Size()); len(c.Digest) != length {
-		return sdk.PathError(fmt.Errorf("a digest by %s has %d digits, this has %d", c.Algorithm, length, len(c.Digest)), "digest")
+	given := map[string]bool{
+		"path": c.Path != "", "payload": c.Payload != "", "digest": c.Digest != "", "algorithm": c.Algorithm != "", "body": c.Body != "",
+		"body_absent": c.BodyAbsent != "", "body_min_offset": c.MinOffset != 0, "body_max_offset": c.MaxOffset != 0, "json": c.JSON != nil,
 	}
-	return nil
-}
-
-func (c *Config) tlsConfig() (*tls.Config, error) {
-	t := c.TLS
-	if t == nil {
-		t = &TLS{}
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(given)) {
+		if given[name] {
+			errs = append(errs, sdk.PathError(fmt.Errorf("with blocks request, %s stands in each of them", name), name))
+		}
 	}
-	config := &tls.Config{ServerName: t.ServerName, InsecureSkipVerify: t.Insecure} // the operator says so
-	if config.ServerName == "" {
-		config.ServerName = hostOnly(c.Host)
-	}
-	if t.CAFile == "" {
-		return config, nil
-	}
-	pem, err := os.ReadFile(t.CAFile)
-	if err != nil {
-		return nil, err
-	}
-	config.RootCAs = x509.NewCertPool()
-	if !config.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s: no certificate", t.CAFile)
-	}
-	return config, nil
-}
-
-// hostOnly is a virtual host without its port.
-func hostOnly(host string) string {
-	u := url.URL{Host: host}
-	return u.Hostname()
-}
-
-// statusRange is a range of status codes, both ends included.
-type statusRange struct{ from, to int }
-
-func parseStatus(s string) (statusRange, error) {
-	first, last, isRange := strings.Cut(s, "-")
-	if !isRange {
-		last = first
-	}
-	from, err1 := strconv.Atoi(strings.TrimSpace(first))
-	to, err2 := strconv.Atoi(strings.TrimSpace(last))
-	switch {
-	case err1 != nil || err2 != nil:
-		return statusRange{}, fmt.Errorf(`%q is no status: write a code as 200, or a range as "200-299"`, s)
-	case from < 100 || to > 599:
-		return statusRange{}, fmt.Errorf("status %s out of range: codes are 100 to 599", s)
-	case from > to:
-		return statusRange{}, fmt.Errorf("status %s is empty: %d is more than %d", s, from, to)
-	}
-	return statusRange{from, to}, nil
+	return errors.Join(errs...)
 }

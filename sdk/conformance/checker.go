@@ -17,7 +17,7 @@ import (
 const (
 	shortInterval = 100 * time.Millisecond
 	longTimeout   = 2 * time.Second
-	manyTargets   = 200
+	manyTargets   = 1000
 	generous      = 10 * time.Second // for something that takes milliseconds on an idle machine
 )
 
@@ -30,7 +30,7 @@ func checkerChecks() []check {
 		{"a target that is assigned again has only the new assignment", onStream(replaces)},
 		{"an unassigned target gets no more results", onStream(stops)},
 		{"a new stream begins without targets", beginsEmpty},
-		{"two hundred targets at once all get results", onStream(takesMany)},
+		{"many targets at once all get results", onStream(takesMany)},
 		{"the deadline holds against a target that accepts nothing", deadline(newBlackHole)},
 		{"the deadline holds against a target that says nothing", deadline(newSilent)},
 		{"runs of one target do not overlap", onStream(doesNotOverlap)},
@@ -168,9 +168,10 @@ func beginsEmpty(ctx context.Context, s *suite) error {
 
 func takesMany(st *stream, target string) error {
 	var all []*pluginv1.Assignment
-	for id := uint32(1); id <= manyTargets; id++ {
-		a := st.suite.assignment(id, target, time.Second, longTimeout)
-		a.Phase = durationpb.New(time.Duration(id) * 4 * time.Millisecond)
+	many := st.suite.o.targets()
+	for id := uint32(1); id <= uint32(many); id++ {
+		a := st.suite.assignment(id, target, 5*time.Second, longTimeout)
+		a.Phase = durationpb.New(time.Duration(id) * 2 * time.Millisecond)
 		all = append(all, a)
 	}
 	if err := st.assign(all...); err != nil {
@@ -185,8 +186,8 @@ func takesMany(st *stream, target string) error {
 		}
 		return len(ids)
 	}
-	if err := st.wait(2*generous, func() bool { return seen() >= manyTargets }); err != nil {
-		return fmt.Errorf("%d of %d targets have a result: %w", seen(), manyTargets, err)
+	if err := st.wait(3*generous, func() bool { return seen() >= many }); err != nil {
+		return fmt.Errorf("%d of %d targets have a result: %w", seen(), many, err)
 	}
 	return nil
 }

@@ -315,7 +315,7 @@ func (w *work) once(ctx context.Context, a *pluginv1.Assignment) {
 	case "logs secrets":
 		fmt.Fprintf(os.Stderr, "password %v\n", config["password"])
 	case "crashes with many":
-		if a.GetId() > manyTargets/2 {
+		if a.GetId() > fewTargets/2 {
 			os.Exit(3)
 		}
 	}

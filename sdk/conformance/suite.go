@@ -28,6 +28,16 @@ type Options struct {
 	Config json.RawMessage
 	// Target is the ADDRESS:PORT that checkers get. Empty for a listener of the suite's own, which hangs up at once.
 	Target string
+	// Targets is how many of them a checker gets at once, 1 to 10,000. Default: 1000.
+	Targets int
+}
+
+// targets is how many targets a checker gets at once.
+func (o Options) targets() int {
+	if o.Targets <= 0 {
+		return manyTargets
+	}
+	return min(o.Targets, 10*manyTargets)
 }
 
 // covers tells whether a component is to be checked.

@@ -83,7 +83,7 @@ func (c CheckerTest) Against(address string) CheckerResult {
 	}
 }
 
-// CheckerResult is what one run found. Each method but Reason wants something of it, and fails the test where it is not so.
+// CheckerResult is what one run found. Each method but Reason and String wants something of it, and fails the test where it is not so.
 type CheckerResult struct {
 	test   CheckerTest
 	result *pluginv1.Result
@@ -91,6 +91,15 @@ type CheckerResult struct {
 
 // Reason is the reason in full.
 func (r CheckerResult) Reason() string { return r.result.GetReason() }
+
+// String is the result as one line, for tests that compare it whole: "fail: connection refused".
+func (r CheckerResult) String() string {
+	status := strings.ToLower(r.result.GetStatus().String())
+	if r.Reason() == "" {
+		return status
+	}
+	return status + ": " + r.Reason()
+}
 
 // Pass wants a pass.
 func (r CheckerResult) Pass() CheckerResult { r.test.t.Helper(); return r.is("pass", "") }

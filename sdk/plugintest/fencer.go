@@ -6,6 +6,9 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
 	"github.com/vipward/vipward/sdk"
 	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
 )
@@ -70,7 +73,8 @@ func (f FencerTest) call(action pluginv1.FenceRequest_Action) FencerResult {
 	a, err := pluginv1.NewFencerClient(f.server.conn).Fence(ctx, &pluginv1.FenceRequest{
 		Component: f.name, ConfigJson: []byte(f.config), Action: action, Node: f.node, DryRun: f.dry,
 	})
-	if ctx.Err() != nil { // as the host takes it
+	if ctx.Err() != nil || status.Code(err) == codes.DeadlineExceeded { // as the host takes it; either side may be the first to see it
+		<-ctx.Done()
 		a, err = &pluginv1.FenceResponse{Evidence: ctx.Err().Error()}, nil
 	}
 	if err != nil {

@@ -67,6 +67,9 @@ func TestAgainst(t *testing.T) {
 		t.Errorf("reason %q", r.Reason())
 	}
 	c.Config(`{"codes": 7`).Against("").Error("not an object")
+	if got := c.Config(`{"say": "fail"}`).Against("").String(); got != "fail: status 500" {
+		t.Errorf("String = %q, want %q", got, "fail: status 500")
+	}
 }
 
 func TestDiagnostics(t *testing.T) {

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"regexp"
 
 	"github.com/vipward/vipward/tests/e2e"
 	"github.com/vipward/vipward/tests/lab/sandbox"
@@ -14,15 +15,20 @@ import (
 func runBench(ctx context.Context, args []string) (int, error) {
 	flags := flag.NewFlagSet("bench", flag.ExitOnError)
 	bin := flags.String("bin", "bin", "the `directory` of the binaries")
-	rounds := flags.Int("rounds", 5, "`rounds` of each measurement")
+	match := flags.String("run", "", "measure the parts whose name matches this `regexp`")
+	rounds := flags.Int("rounds", 5, "`rounds` of each measurement that scatters")
 	inside := flags.Bool("inside", false, "measure in this very process")
 	_ = flags.Parse(args) // ExitOnError
 	dir, err := filepath.Abs(*bin)
 	if err != nil {
 		return 1, err
 	}
+	re, err := regexp.Compile(*match)
+	if err != nil {
+		return 2, err
+	}
 	if *inside {
-		if err := e2e.Bench(dir, *rounds, os.Stdout); err != nil {
+		if err := e2e.Bench(dir, re, *rounds, os.Stdout); err != nil {
 			return 1, err
 		}
 		return 0, nil

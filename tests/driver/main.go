@@ -22,7 +22,7 @@ const usage = `usage: driver COMMAND [flags]
   e2e [-run REGEXP] [-list]        the end-to-end scenarios
   demo                             a pair of directors and what happens to it, told in plain lines
   ipvs [-timeout D] -- COMMAND     run a command where the kernel has IPVS, here or in a guest
-  bench [-rounds N]                what a client sees of a master's end, beside keepalived
+  bench [-run REGEXP] [-rounds N]  a master's end as a client sees it, and what checks cost, beside keepalived
   guest [-timeout D] -- COMMAND    run a command in a guest of user-mode-linux
 `
 

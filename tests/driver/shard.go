@@ -109,7 +109,10 @@ func (s shard) start(ctx context.Context, args []string, out *os.File) error {
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(tmp) // also what a shard that was killed has left
+	defer os.RemoveAll(tmp)                      // also what a shard that was killed has left
+	if err := os.Chmod(tmp, 0o755); err != nil { // users of plugins pass through to their sockets
+		return err
+	}
 	ctx, cancel := context.WithTimeout(ctx, shardTimeout)
 	defer cancel()
 	_, err = sandbox.Run(ctx, sandbox.Spec{Args: args, Env: []string{"TMPDIR=" + tmp}, CPU: s.cpu, Stdout: out, Stderr: os.Stderr})

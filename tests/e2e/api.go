@@ -33,6 +33,7 @@ type status struct {
 
 type instance struct {
 	Name, State, Reason string
+	Family              string
 	EffectivePriority   int `json:"effective_priority"`
 	Addresses           []struct {
 		Address string
@@ -44,6 +45,7 @@ type instance struct {
 	}
 	Counters struct {
 		BecameMaster int `json:"became_master"`
+		Discarded    map[string]uint64
 	}
 }
 
@@ -51,6 +53,10 @@ type service struct {
 	Name        string
 	Up          bool
 	RealServers []realServer `json:"real_servers"`
+	Traffic     struct {
+		Connections uint64
+		InBytes     uint64 `json:"in_bytes"`
+	}
 }
 
 type realServer struct {

@@ -1,101 +1,54 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
-	"slices"
+	"regexp"
 	"strings"
-	"time"
-
-	"github.com/vipward/vipward/tests/lab/probe"
-	"github.com/vipward/vipward/tests/lab/topology"
 )
 
-// Bench measures what a client sees of a master's end, with a pair of vipward and with one of keepalived in turn, so many
-// rounds of each, and writes a table.
-func Bench(bin string, rounds int, out io.Writer) error {
-	fmt.Fprintf(out, "Silence that a client sees at a probe each millisecond, median (least to most) of %d rounds; keepalived is Debian's.\n\n", rounds)
-	fmt.Fprintln(out, "| adverts | on the master | vipward | keepalived | two owners, vipward | two owners, keepalived |")
-	fmt.Fprintln(out, "|---|---|---|---|---|---|")
-	for _, advert := range []time.Duration{time.Second, 100 * time.Millisecond} {
-		for _, f := range ends() {
-			cells := []string{advert.String(), f.name}
-			var owners []string
-			for _, make := range []func(*T, time.Duration) bench{vipwardBench, keepalivedBench} {
-				silence, two, err := measureEnd(bin, rounds, advert, f, make)
-				if err != nil {
-					return fmt.Errorf("%s at %s: %w", f.name, advert, err)
-				}
-				cells, owners = append(cells, spread(silence)), append(owners, spread(two))
-			}
-			fmt.Fprintf(out, "| %s |\n", strings.Join(append(cells, owners...), " | "))
+// part is one measurement of [Bench], with a table of its own.
+type part struct {
+	name    string
+	measure func(bin string, rounds int, out io.Writer) error
+}
+
+func parts() []part {
+	return []part{
+		{"ends", benchEnds},
+		{"checks", benchChecks},
+		{"plugin", benchPlugin},
+	}
+}
+
+// Bench measures the parts whose name matches, nil for all, and writes a table of each. Rounds is how often what scatters is
+// measured. Bin is the directory of the binaries.
+func Bench(bin string, match *regexp.Regexp, rounds int, out io.Writer) error {
+	var names []string
+	var errs []error
+	measured := false
+	for _, p := range parts() {
+		names = append(names, p.name)
+		if match != nil && !match.MatchString(p.name) {
+			continue
 		}
+		measured = true
+		if err := p.measure(bin, rounds, out); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p.name, err))
+		}
+		fmt.Fprintln(out)
+	}
+	if !measured {
+		return fmt.Errorf("no measurement matches %v; there are %s", match, strings.Join(names, ", "))
+	}
+	return errors.Join(errs...)
+}
+
+// once plays one measurement; what it fails with is an error.
+func once(bin, name string, f func(*T)) error {
+	if r := run(Scenario{Name: name, Run: f}, bin); !r.OK {
+		return errors.New(strings.Join(append(r.Failures, r.Log...), "\n"))
 	}
 	return nil
-}
-
-// end is one way in which a master goes.
-type end struct {
-	name string
-	do   func(bench)
-}
-
-func ends() []end {
-	return []end{
-		{"kill -9 of everything", func(b bench) { b.kill() }},
-		{"clean stop", func(b bench) { b.stop() }},
-		{"planned hand-over", func(b bench) { b.handOver() }},
-		{"its port goes dark", func(b bench) { b.lab.Must(b.lab.Dark(topology.LB1)) }},
-	}
-}
-
-// bench is a pair that is up, with what can be done to its master.
-type bench struct {
-	lab                  *lab
-	kill, stop, handOver func()
-}
-
-func vipwardBench(t *T, advert time.Duration) bench {
-	l := newPair(t, edit{`advert_interval   = "1s"`, fmt.Sprintf("advert_interval = %q", advert)})
-	l.up()
-	return bench{l, l.lb1.kill, l.lb1.terminate, func() { l.lb1.do("failover", "web") }}
-}
-
-// keepalivedBench has no hand-over but a stop.
-func keepalivedBench(t *T, advert time.Duration) bench {
-	l := newNet(t)
-	l.echoes()
-	a := &keepalived{lab: l, node: l.Node(topology.LB1), version: 3, advert: advert}
-	b := &keepalived{lab: l, node: l.Node(topology.LB2), version: 3, advert: advert}
-	a.start(150)
-	b.start(100)
-	l.moved("lb1 is master", topology.LB1, 15*time.Second)
-	time.Sleep(4 * advert)
-	return bench{l, a.proc.Kill, a.stop, a.stop}
-}
-
-func measureEnd(bin string, rounds int, advert time.Duration, f end, make func(*T, time.Duration) bench) (silence, two []time.Duration, err error) {
-	for range rounds {
-		r := run(Scenario{Name: f.name, Run: func(t *T) {
-			b := make(t, advert)
-			stop := b.lab.measure(probe.Config{UDP: time.Millisecond})
-			time.Sleep(500 * time.Millisecond)
-			f.do(b)
-			time.Sleep(4*advert + 2*time.Second)
-			report := stop()
-			longest, _ := report.UDP.Silence()
-			silence, two = append(silence, longest), append(two, report.Wire.TwoOwners())
-		}}, bin)
-		if !r.OK {
-			return nil, nil, fmt.Errorf("%s", strings.Join(append(r.Failures, r.Log...), "\n"))
-		}
-	}
-	return silence, two, nil
-}
-
-// spread is the median with the extremes, in milliseconds.
-func spread(d []time.Duration) string {
-	slices.Sort(d)
-	ms := func(d time.Duration) string { return fmt.Sprintf("%.0f", float64(d)/float64(time.Millisecond)) }
-	return fmt.Sprintf("%s (%s to %s) ms", ms(d[len(d)/2]), ms(d[0]), ms(d[len(d)-1]))
 }

@@ -24,6 +24,7 @@ type director struct {
 	config string
 	api    *api
 	proc   *proc.Process
+	mark   uint64 // the event after which a scenario looks
 }
 
 func (l *lab) newDirector(node, config string) *director {

@@ -42,8 +42,12 @@ func (l *lab) weAreMaster(other *keepalived) {
 	l.moved("we have preempted", topology.LB1, notice+down+slack)
 	time.Sleep(time.Second)
 	report := stop()
-	if lost := len(report.UDP.Between(time.Time{}, back).Lost()); lost > 0 {
-		l.Errorf("%d datagrams were lost over a stop of ours, want none", lost)
+	spare := 0
+	if other.vmac { // one MAC address moves between the ports of the switch, which may send a few datagrams the old way
+		spare = 20
+	}
+	if lost := len(report.UDP.Between(time.Time{}, back).Lost()); lost > spare {
+		l.Errorf("%d datagrams were lost over a stop of ours, want at most %d", lost, spare)
 	}
 	// keepalived lets go at our first advert, before its neighbours have heard of us.
 	after := report.UDP.Between(back, time.Time{})

@@ -18,6 +18,7 @@ type keepalived struct {
 	version  int
 	password string
 	advert   time.Duration // 0 for 1 s
+	vmac     bool          // with a virtual MAC address
 	proc     *proc.Process
 }
 
@@ -28,6 +29,11 @@ func (k *keepalived) start(priority int) {
 	auth := ""
 	if k.password != "" {
 		auth = fmt.Sprintf("  authentication {\n    auth_type PASS\n    auth_pass %s\n  }\n", k.password)
+	}
+	dev := " dev eth0"
+	if k.vmac {
+		auth += "  use_vmac vrrp.51\n"
+		dev = ""
 	}
 	text := fmt.Sprintf(`global_defs {
   router_id %s
@@ -40,10 +46,10 @@ vrrp_instance web {
   priority %d
   advert_int %g
 %s  virtual_ipaddress {
-    %v/32 dev eth0
+    %v/32%s
   }
 }
-`, k.node.Name, k.version, vrid, priority, cmp.Or(k.advert, interval).Seconds(), auth, topology.VIP)
+`, k.node.Name, k.version, vrid, priority, cmp.Or(k.advert, interval).Seconds(), auth, topology.VIP, dev)
 	config := filepath.Join(dir, "keepalived.conf")
 	k.lab.Must(os.WriteFile(config, []byte(text), 0o644))
 	k.lab.Logf("keepalived starts on %s, version %d, priority %d", k.node.Name, k.version, priority)

@@ -89,6 +89,10 @@ func play(s Scenario, bin string) Result {
 		return t.result
 	}
 	defer os.RemoveAll(dir)
+	if err := os.Chmod(dir, 0o755); err != nil { // users of plugins pass through to their sockets
+		t.result.Failures = []string{err.Error()}
+		return t.result
+	}
 	t.Dir = dir
 	t.guarded(func() { s.Run(t) })
 	for _, f := range slices.Backward(t.cleanups) {

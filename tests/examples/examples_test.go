@@ -62,10 +62,13 @@ func needPython(t *testing.T) {
 	}
 }
 
-// copied is a copy of an example where it may be built and run; its module vipward is that of this repository.
+// copied is a copy of an example where it may be built and run, by every user; its module vipward is that of this repository.
 func copied(t *testing.T, name string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), name)
+	if err := os.Chmod(filepath.Dir(filepath.Dir(dir)), 0o755); err != nil {
+		t.Fatal(err)
+	}
 	if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "..", "examples", name))); err != nil {
 		t.Fatal(err)
 	}

@@ -32,6 +32,9 @@ func TestTheTutorial(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil { // as mkdir makes it: the plugin's user passes through
+		t.Fatal(err)
+	}
 	here := strings.NewReplacer("/tmp/tutorial", dir, "$PWD/bin", filepath.Dir(vipward),
 		"sleep 3", "sleep 6") // this machine may have more to do than the reader's
 	script := private + here.Replace(commands(t, filepath.Join(root(t), "examples", "README.md")))

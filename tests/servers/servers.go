@@ -86,7 +86,11 @@ func (p *Process) Running() bool {
 func (p *Process) Pid() int { return p.cmd.Process.Pid }
 
 // Pause stops the server and its children as SIGSTOP does: connections are taken by the kernel, and nobody answers.
-func (p *Process) Pause() { p.signal(syscall.SIGSTOP) }
+func (p *Process) Pause() {
+	p.t.Helper()
+	p.signal(syscall.SIGSTOP)
+	p.Until("stopped", func() error { return stopped(p.Pid()) })
+}
 
 // Resume lets them go on.
 func (p *Process) Resume() { p.signal(syscall.SIGCONT) }
@@ -94,7 +98,16 @@ func (p *Process) Resume() { p.signal(syscall.SIGCONT) }
 // Kill ends the server and its children at once and waits for it.
 func (p *Process) Kill() {
 	p.signal(syscall.SIGKILL)
-	<-p.done
+	p.wait()
+}
+
+// wait waits for the end of the server; the test fails when it does not come.
+func (p *Process) wait() {
+	select {
+	case <-p.done:
+	case <-time.After(patience):
+		p.t.Errorf("%s does not end", p.cmd.Path)
+	}
 }
 
 // Log is what the server has written.

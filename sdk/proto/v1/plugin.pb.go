@@ -1658,7 +1658,12 @@ type Heartbeat struct {
 	// Runs that have not returned after their deadline.
 	Stuck uint32 `protobuf:"varint,4,opt,name=stuck,proto3" json:"stuck,omitempty"`
 	// Results since the start of the stream that were given up, the oldest first, because the host did not read.
-	Dropped       uint64 `protobuf:"varint,5,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	Dropped uint64 `protobuf:"varint,5,opt,name=dropped,proto3" json:"dropped,omitempty"`
+	// Runs since the start of the stream by how late they began: at most 1, 2, 5, 10, 20, 50, 100, 200, 500 ms, 1, 2, 5 s, and
+	// later than that: 13 counts, none of which contains another. Empty where the plugin does not count.
+	Late []uint64 `protobuf:"varint,6,rep,packed,name=late,proto3" json:"late,omitempty"`
+	// By how much all of them together were late.
+	LateSum       *durationpb.Duration `protobuf:"bytes,7,opt,name=late_sum,json=lateSum,proto3" json:"late_sum,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1726,6 +1731,20 @@ func (x *Heartbeat) GetDropped() uint64 {
 		return x.Dropped
 	}
 	return 0
+}
+
+func (x *Heartbeat) GetLate() []uint64 {
+	if x != nil {
+		return x.Late
+	}
+	return nil
+}
+
+func (x *Heartbeat) GetLateSum() *durationpb.Duration {
+	if x != nil {
+		return x.LateSum
+	}
+	return nil
 }
 
 type NotifyRequest struct {
@@ -2246,13 +2265,15 @@ const file_plugin_proto_rawDesc = "" +
 	"\vValuesEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\x01R\x05value:\x028\x01B\t\n" +
-	"\a_weight\"\x96\x01\n" +
+	"\a_weight\"\xe0\x01\n" +
 	"\tHeartbeat\x12\x18\n" +
 	"\atargets\x18\x01 \x01(\rR\atargets\x12\x12\n" +
 	"\x04runs\x18\x02 \x01(\x04R\x04runs\x12+\n" +
 	"\x03lag\x18\x03 \x01(\v2\x19.google.protobuf.DurationR\x03lag\x12\x14\n" +
 	"\x05stuck\x18\x04 \x01(\rR\x05stuck\x12\x18\n" +
-	"\adropped\x18\x05 \x01(\x04R\adropped\"\xc3\x01\n" +
+	"\adropped\x18\x05 \x01(\x04R\adropped\x12\x12\n" +
+	"\x04late\x18\x06 \x03(\x04R\x04late\x124\n" +
+	"\blate_sum\x18\a \x01(\v2\x19.google.protobuf.DurationR\alateSum\"\xc3\x01\n" +
 	"\rNotifyRequest\x12\x1c\n" +
 	"\tcomponent\x18\x01 \x01(\tR\tcomponent\x12\x1f\n" +
 	"\vconfig_json\x18\x02 \x01(\fR\n" +
@@ -2402,29 +2423,30 @@ var file_plugin_proto_depIdxs = []int32{
 	32, // 22: vipward.plugin.v1.Result.took:type_name -> google.protobuf.Duration
 	31, // 23: vipward.plugin.v1.Result.values:type_name -> vipward.plugin.v1.Result.ValuesEntry
 	32, // 24: vipward.plugin.v1.Heartbeat.lag:type_name -> google.protobuf.Duration
-	26, // 25: vipward.plugin.v1.NotifyRequest.events:type_name -> vipward.plugin.v1.Event
-	33, // 26: vipward.plugin.v1.Event.at:type_name -> google.protobuf.Timestamp
-	3,  // 27: vipward.plugin.v1.NotifyResponse.outcome:type_name -> vipward.plugin.v1.NotifyResponse.Outcome
-	32, // 28: vipward.plugin.v1.NotifyResponse.retry_after:type_name -> google.protobuf.Duration
-	4,  // 29: vipward.plugin.v1.FenceRequest.action:type_name -> vipward.plugin.v1.FenceRequest.Action
-	5,  // 30: vipward.plugin.v1.FenceResponse.verdict:type_name -> vipward.plugin.v1.FenceResponse.Verdict
-	6,  // 31: vipward.plugin.v1.Plugin.Describe:input_type -> vipward.plugin.v1.DescribeRequest
-	14, // 32: vipward.plugin.v1.Plugin.Validate:input_type -> vipward.plugin.v1.ValidateRequest
-	16, // 33: vipward.plugin.v1.Plugin.Control:input_type -> vipward.plugin.v1.ControlRequest
-	20, // 34: vipward.plugin.v1.Checker.Run:input_type -> vipward.plugin.v1.CheckerRequest
-	25, // 35: vipward.plugin.v1.Notifier.Notify:input_type -> vipward.plugin.v1.NotifyRequest
-	28, // 36: vipward.plugin.v1.Fencer.Fence:input_type -> vipward.plugin.v1.FenceRequest
-	7,  // 37: vipward.plugin.v1.Plugin.Describe:output_type -> vipward.plugin.v1.DescribeResponse
-	15, // 38: vipward.plugin.v1.Plugin.Validate:output_type -> vipward.plugin.v1.ValidateResponse
-	17, // 39: vipward.plugin.v1.Plugin.Control:output_type -> vipward.plugin.v1.ControlEvent
-	22, // 40: vipward.plugin.v1.Checker.Run:output_type -> vipward.plugin.v1.CheckerEvent
-	27, // 41: vipward.plugin.v1.Notifier.Notify:output_type -> vipward.plugin.v1.NotifyResponse
-	29, // 42: vipward.plugin.v1.Fencer.Fence:output_type -> vipward.plugin.v1.FenceResponse
-	37, // [37:43] is the sub-list for method output_type
-	31, // [31:37] is the sub-list for method input_type
-	31, // [31:31] is the sub-list for extension type_name
-	31, // [31:31] is the sub-list for extension extendee
-	0,  // [0:31] is the sub-list for field type_name
+	32, // 25: vipward.plugin.v1.Heartbeat.late_sum:type_name -> google.protobuf.Duration
+	26, // 26: vipward.plugin.v1.NotifyRequest.events:type_name -> vipward.plugin.v1.Event
+	33, // 27: vipward.plugin.v1.Event.at:type_name -> google.protobuf.Timestamp
+	3,  // 28: vipward.plugin.v1.NotifyResponse.outcome:type_name -> vipward.plugin.v1.NotifyResponse.Outcome
+	32, // 29: vipward.plugin.v1.NotifyResponse.retry_after:type_name -> google.protobuf.Duration
+	4,  // 30: vipward.plugin.v1.FenceRequest.action:type_name -> vipward.plugin.v1.FenceRequest.Action
+	5,  // 31: vipward.plugin.v1.FenceResponse.verdict:type_name -> vipward.plugin.v1.FenceResponse.Verdict
+	6,  // 32: vipward.plugin.v1.Plugin.Describe:input_type -> vipward.plugin.v1.DescribeRequest
+	14, // 33: vipward.plugin.v1.Plugin.Validate:input_type -> vipward.plugin.v1.ValidateRequest
+	16, // 34: vipward.plugin.v1.Plugin.Control:input_type -> vipward.plugin.v1.ControlRequest
+	20, // 35: vipward.plugin.v1.Checker.Run:input_type -> vipward.plugin.v1.CheckerRequest
+	25, // 36: vipward.plugin.v1.Notifier.Notify:input_type -> vipward.plugin.v1.NotifyRequest
+	28, // 37: vipward.plugin.v1.Fencer.Fence:input_type -> vipward.plugin.v1.FenceRequest
+	7,  // 38: vipward.plugin.v1.Plugin.Describe:output_type -> vipward.plugin.v1.DescribeResponse
+	15, // 39: vipward.plugin.v1.Plugin.Validate:output_type -> vipward.plugin.v1.ValidateResponse
+	17, // 40: vipward.plugin.v1.Plugin.Control:output_type -> vipward.plugin.v1.ControlEvent
+	22, // 41: vipward.plugin.v1.Checker.Run:output_type -> vipward.plugin.v1.CheckerEvent
+	27, // 42: vipward.plugin.v1.Notifier.Notify:output_type -> vipward.plugin.v1.NotifyResponse
+	29, // 43: vipward.plugin.v1.Fencer.Fence:output_type -> vipward.plugin.v1.FenceResponse
+	38, // [38:44] is the sub-list for method output_type
+	32, // [32:38] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }

@@ -5,6 +5,7 @@
 package guest
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -93,7 +94,7 @@ func run(ctx context.Context, c Config, job string) (int, error) {
 		return 0, err
 	}
 	spec := sandbox.Spec{
-		Args: commandLine(c, job, self), Env: []string{"TMPDIR=" + memoryDir()}, CPU: c.CPU,
+		Args: commandLine(c, job, self), Env: environment(self), CPU: c.CPU,
 		Files: []*os.File{c.Stdout, c.Stderr, console}, Stdout: console, Stderr: console,
 	}
 	spec.Writable = []string{job, memoryDir()}
@@ -104,7 +105,7 @@ func run(ctx context.Context, c Config, job string) (int, error) {
 	defer cancel(nil)
 	go func() { cancel(awaitExit(ctx, job)) }()
 	_, err = sandbox.Run(ctx, spec) // the kernel's own exit code says nothing; the command's is in the job
-	if errors.Is(context.Cause(ctx), errStayed) {
+	if cause := context.Cause(ctx); errors.Is(cause, errStayed) || errors.Is(cause, errPanic) {
 		return exitCode(job)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
@@ -119,9 +120,12 @@ func run(ctx context.Context, c Config, job string) (int, error) {
 // powerOff is how long the guest may take to power off after its command has ended.
 const powerOff = 10 * time.Second
 
-var errStayed = errors.New("the guest did not power off")
+var (
+	errStayed = errors.New("the guest did not power off")
+	errPanic  = errors.New("the guest's kernel panicked")
+)
 
-// awaitExit waits for the command's exit code, and then for the guest to go.
+// awaitExit waits for the command's exit code, and then for the guest to go. A guest whose kernel panics may spin for ever.
 func awaitExit(ctx context.Context, job string) error {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
@@ -131,6 +135,9 @@ func awaitExit(ctx context.Context, job string) error {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
+		}
+		if console, _ := os.ReadFile(filepath.Join(job, "console")); bytes.Contains(console, []byte("Kernel panic")) {
+			return errPanic
 		}
 		if s, err := os.Stat(filepath.Join(job, "exit")); ended.IsZero() && err == nil && s.Size() > 0 {
 			ended = time.Now()
@@ -150,6 +157,17 @@ func commandLine(c Config, job, self string) []string {
 		"con=null", "ssl=null", "con0=null,fd:5", "ssl0=null,fd:3", "ssl1=null,fd:4",
 		"quiet", "loglevel=4", "noreboot", "panic=-1", "sysrq_always_enabled",
 	}
+}
+
+// environment is that of the guest's kernel. The library that lets it run on processors of today lies beside the driver: see
+// tests/lab/xstate.
+func environment(self string) []string {
+	env := []string{"TMPDIR=" + memoryDir()}
+	library := filepath.Join(filepath.Dir(self), "xstate.so")
+	if _, err := os.Stat(library); err == nil {
+		env = append(env, "LD_PRELOAD="+library)
+	}
+	return env
 }
 
 func exitCode(job string) (int, error) {

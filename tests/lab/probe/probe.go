@@ -21,6 +21,8 @@ type Config struct {
 	VIP netip.Addr
 	// UDP is the time between two datagrams to port 7000 of the VIP; zero sends none.
 	UDP time.Duration
+	// VIP6 is a second address that is asked at the same pace, over IPv6; none where it is not valid.
+	VIP6 netip.Addr
 	// HTTP is the time between two GET requests of /index.html to port 80 of the VIP; zero sends none.
 	HTTP time.Duration
 	// Timeout of a request. Default 1 s.
@@ -32,8 +34,8 @@ const Port = 7000
 
 // Report is what a run has found.
 type Report struct {
-	UDP, HTTP Flow
-	Wire      Wire
+	UDP, UDP6, HTTP Flow
+	Wire            Wire
 	// Late is the worst lateness of the probe against its own schedule: the error bar of every figure.
 	Late time.Duration
 }
@@ -41,6 +43,7 @@ type Report struct {
 // Probe is a measurement from one node. Its sockets are open from New to the end of Run.
 type Probe struct {
 	udp   *udpProbe
+	udp6  *udpProbe
 	http  *httpProbe
 	watch *watch
 }
@@ -55,6 +58,11 @@ func New(from *topology.Node, c Config) (*Probe, error) {
 	if c.UDP > 0 {
 		if p.udp, err = newUDPProbe(from.NS, netip.AddrPortFrom(c.VIP, Port), c.UDP); err != nil {
 			return nil, fmt.Errorf("prepare the UDP probe: %w", err)
+		}
+	}
+	if c.VIP6.IsValid() {
+		if p.udp6, err = newUDPProbe(from.NS, netip.AddrPortFrom(c.VIP6, Port), c.UDP); err != nil {
+			return nil, fmt.Errorf("prepare the UDP probe over IPv6: %w", err)
 		}
 	}
 	if c.HTTP > 0 {
@@ -72,9 +80,11 @@ func (p *Probe) Run(ctx context.Context) Report {
 	var senders, receivers sync.WaitGroup
 	senders.Go(func() { p.watch.ask(ctx) })
 	receivers.Go(func() { p.watch.hear(stop) })
-	if p.udp != nil {
-		senders.Go(func() { p.udp.send(ctx) })
-		receivers.Go(func() { p.udp.receive(stop) })
+	for _, u := range []*udpProbe{p.udp, p.udp6} {
+		if u != nil {
+			senders.Go(func() { u.send(ctx) })
+			receivers.Go(func() { u.receive(stop) })
+		}
 	}
 	if p.http != nil {
 		senders.Go(func() { p.http.run(ctx) })
@@ -92,6 +102,10 @@ func (p *Probe) report() Report {
 	if p.udp != nil {
 		r.UDP, r.Late = p.udp.flow(), p.udp.late
 		unix.Close(p.udp.fd)
+	}
+	if p.udp6 != nil {
+		r.UDP6, r.Late = p.udp6.flow(), max(r.Late, p.udp6.late)
+		unix.Close(p.udp6.fd)
 	}
 	if p.http != nil {
 		r.HTTP, r.Late = p.http.flow.sorted(), max(r.Late, p.http.late)

@@ -25,15 +25,20 @@ const (
 // Echo answers each datagram to addr in the namespace with its first eight bytes and the name. Addr need not be there yet: an
 // answer to a VIP that has gone still leaves with the VIP as its source. It runs until the context ends.
 func Echo(ctx context.Context, ns *netns.NS, addr netip.AddrPort, name string) error {
-	fd, err := socket(ns, unix.AF_INET, unix.SOCK_DGRAM, 0)
+	family, to := address(addr)
+	fd, err := socket(ns, family, unix.SOCK_DGRAM, 0)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := unix.SetsockoptInt(fd, unix.SOL_IP, unix.IP_FREEBIND, 1); err != nil {
+	level, option := unix.SOL_IP, unix.IP_FREEBIND
+	if family == unix.AF_INET6 {
+		level, option = unix.SOL_IPV6, unix.IPV6_FREEBIND
+	}
+	if err := unix.SetsockoptInt(fd, level, option, 1); err != nil {
 		return err
 	}
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: int(addr.Port()), Addr: addr.Addr().As4()}); err != nil {
+	if err := unix.Bind(fd, to); err != nil {
 		return fmt.Errorf("bind to %v: %w", addr, err)
 	}
 	keepTime()
@@ -48,10 +53,18 @@ func Echo(ctx context.Context, ns *netns.NS, addr netip.AddrPort, name string) e
 	return nil
 }
 
+// address is that of a socket, with its family.
+func address(a netip.AddrPort) (family int, s unix.Sockaddr) {
+	if a.Addr().Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: int(a.Port()), Addr: a.Addr().As4()}
+	}
+	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(a.Port()), Addr: a.Addr().As16()}
+}
+
 // udpProbe sends numbered datagrams at a steady rate and notes what comes back.
 type udpProbe struct {
 	fd       int
-	to       unix.SockaddrInet4
+	to       unix.Sockaddr
 	interval time.Duration
 	sent     []time.Time   // by number; written by the sender only
 	got      []time.Time   // by number; written by the receiver only
@@ -63,13 +76,14 @@ type udpProbe struct {
 const longest = 4 * time.Minute
 
 func newUDPProbe(ns *netns.NS, to netip.AddrPort, interval time.Duration) (*udpProbe, error) {
-	fd, err := socket(ns, unix.AF_INET, unix.SOCK_DGRAM, 0)
+	family, sock := address(to)
+	fd, err := socket(ns, family, unix.SOCK_DGRAM, 0)
 	if err != nil {
 		return nil, err
 	}
 	n := int(longest / interval)
 	return &udpProbe{
-		fd: fd, to: unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().As4()}, interval: interval,
+		fd: fd, to: sock, interval: interval,
 		sent: make([]time.Time, 0, n), got: make([]time.Time, n), by: make([]string, n),
 	}, nil
 }
@@ -84,7 +98,7 @@ func (p *udpProbe) send(ctx context.Context) {
 		p.late = max(p.late, sleepUntil(due))
 		binary.BigEndian.PutUint64(b[:], uint64(i))
 		p.sent = append(p.sent, time.Now())
-		_ = unix.Sendto(p.fd, b[:], unix.MSG_DONTWAIT, &p.to) // a refusal of the kernel shows as a lost answer
+		_ = unix.Sendto(p.fd, b[:], unix.MSG_DONTWAIT, p.to) // a refusal of the kernel shows as a lost answer
 	}
 }
 

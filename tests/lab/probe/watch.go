@@ -113,6 +113,8 @@ func (w *watch) note(at time.Time, frame []byte) {
 		w.noteARP(at, frame)
 	case binary.BigEndian.Uint16(frame[12:]) == unix.ETH_P_IP:
 		w.noteAdvert(at, frame[14:])
+	case binary.BigEndian.Uint16(frame[12:]) == unix.ETH_P_IPV6 && len(frame) >= 14+40+8:
+		w.noteAdvert6(at, frame[14:])
 	}
 }
 
@@ -141,6 +143,13 @@ func (w *watch) noteAdvert(at time.Time, packet []byte) {
 	})
 }
 
+func (w *watch) noteAdvert6(at time.Time, packet []byte) {
+	p := packet[40:] // adverts have no extension headers
+	w.wire.Adverts = append(w.wire.Adverts, Advert{
+		At: at, Source: netip.AddrFrom16([16]byte(packet[8:24])), Version: p[0] >> 4, VRID: p[1], Priority: p[2],
+	})
+}
+
 // arrival is the kernel's own time stamp of a packet (SO_TIMESTAMPNS, socket(7)): it does not depend on when this thread
 // got a processor.
 func arrival(control []byte) time.Time {
@@ -166,13 +175,16 @@ func arpRequest(mac net.HardwareAddr, source, target netip.Addr) []byte {
 	return append(f, target.AsSlice()...)
 }
 
-// arpOrVRRP is a classic BPF program that lets ARP and IPv4 of protocol 112 pass.
+// arpOrVRRP is a classic BPF program that lets ARP and IP of protocol 112 pass.
 func arpOrVRRP() []unix.SockFilter {
 	return []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 12},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 3, K: unix.ETH_P_ARP},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 3, K: unix.ETH_P_IP},
-		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 23},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 6, K: unix.ETH_P_ARP},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 3, K: unix.ETH_P_IP},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 5, K: unix.ETH_P_IPV6},
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 20}, // the next header
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 2, Jf: 3, K: 112},
+		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 23}, // the protocol
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: 112},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 0xffff},
 		{Code: unix.BPF_RET | unix.BPF_K, K: 0},

@@ -232,15 +232,17 @@ func (n *Node) Addresses() ([]netip.Prefix, error) {
 	return found, err
 }
 
-// Holds tells whether eth0 of the node has the VIP.
-func (n *Node) Holds(vip netip.Addr) (bool, error) {
-	list, err := n.Addresses()
-	for _, p := range list {
-		if p.Addr() == vip {
-			return true, err
+// Holds tells whether the node has the VIP, on any of its interfaces.
+func (n *Node) Holds(vip netip.Addr) (holds bool, err error) {
+	err = n.Do(func() error {
+		list, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+		for _, a := range list {
+			ip, _ := netip.AddrFromSlice(a.IP.To4())
+			holds = holds || ip == vip
 		}
-	}
-	return false, err
+		return err
+	})
+	return holds, err
 }
 
 // RemoveAddress deletes an address from eth0, as an operator would by hand.

@@ -7,8 +7,10 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"strings"
@@ -17,6 +19,8 @@ import (
 
 	goplugin "github.com/hashicorp/go-plugin"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/credentials/insecure"
 
 	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
 )
@@ -36,7 +40,12 @@ func main() {
 			ProtocolVersion: pluginv1.ProtocolVersion, MagicCookieKey: pluginv1.CookieKey, MagicCookieValue: pluginv1.CookieValue,
 		},
 		VersionedPlugins: map[int]goplugin.PluginSet{pluginv1.ProtocolVersion: {"chaos": glue{fault: fault}}},
-		GRPCServer:       goplugin.DefaultGRPCServer,
+		GRPCServer: func(options []grpc.ServerOption) *grpc.Server {
+			if fault == "garbage" {
+				options = append(options, grpc.Creds(garbage{insecure.NewCredentials()}))
+			}
+			return goplugin.DefaultGRPCServer(options)
+		},
 	})
 	if fault == "stubborn" {
 		select {}
@@ -51,6 +60,9 @@ func atStart(fault string) {
 	case "start-noise":
 		fmt.Println("hello from a library")
 	case "start-exit":
+		os.Exit(3)
+	case "start-scribble":
+		scribble(strings.Split(os.Getenv("CHAOS_PLACES"), ":"))
 		os.Exit(3)
 	case "stderr-flood":
 		go func() {
@@ -80,6 +92,42 @@ func atStart(fault string) {
 	}
 }
 
+// scribble tries to write to some places, each NAME=PATH, and says of each whether it could.
+func scribble(places []string) {
+	for _, p := range places {
+		name, path, _ := strings.Cut(p, "=")
+		could := "yes"
+		if err := os.WriteFile(os.ExpandEnv(path), []byte("chaos"), 0o600); err != nil {
+			could = "no"
+		}
+		fmt.Fprintf(os.Stderr, "scribble %s %s\n", name, could)
+	}
+}
+
+// garbage has a connection on which the plugin speaks for a second, and then writes what comes.
+type garbage struct {
+	credentials.TransportCredentials
+}
+
+func (g garbage) ServerHandshake(c net.Conn) (net.Conn, credentials.AuthInfo, error) {
+	c, info, err := g.TransportCredentials.ServerHandshake(c)
+	return garbled{c, time.Now().Add(time.Second)}, info, err
+}
+
+type garbled struct {
+	net.Conn
+	from time.Time
+}
+
+func (g garbled) Write(b []byte) (int, error) {
+	if time.Now().Before(g.from) {
+		return g.Conn.Write(b)
+	}
+	junk := make([]byte, len(b))
+	_, _ = rand.Read(junk) // it always can
+	return g.Conn.Write(junk)
+}
+
 // glue is the plugin as go-plugin wants to have it.
 type glue struct {
 	goplugin.NetRPCUnsupportedPlugin
@@ -105,6 +153,11 @@ func (g glue) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1.De
 	return &pluginv1.DescribeResponse{Name: "chaos", Version: "0", Features: pluginv1.Features(), Components: []*pluginv1.Component{
 		{Kind: pluginv1.Kind_CHECKER, Name: "chaos", Config: &pluginv1.Schema{}},
 	}}, nil
+}
+
+// Validate finds every configuration right.
+func (g glue) Validate(context.Context, *pluginv1.ValidateRequest) (*pluginv1.ValidateResponse, error) {
+	return &pluginv1.ValidateResponse{}, nil
 }
 
 func (g glue) Control(stream pluginv1.Plugin_ControlServer) error {

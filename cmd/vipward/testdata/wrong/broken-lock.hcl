@@ -1,0 +1,3 @@
+checker "fussy" "c" {
+  query = "no fault"
+}

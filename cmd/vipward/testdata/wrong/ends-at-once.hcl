@@ -1,0 +1,4 @@
+plugin "fussy" { path = "bin/false" }
+checker "fussy" "c" {
+  query = "no fault"
+}

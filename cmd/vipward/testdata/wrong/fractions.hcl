@@ -1,0 +1,4 @@
+checker "fussy" "c" {
+  query = "no fault"
+  limit = 2.5
+}

@@ -1,0 +1,4 @@
+checker "fussy" "c" {
+  query = "no fault"
+  header { value = "1" }
+}

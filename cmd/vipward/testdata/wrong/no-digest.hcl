@@ -1,0 +1,4 @@
+plugin "fussy" { sha256 = "deadbeef" }
+checker "fussy" "c" {
+  query = "no fault"
+}

@@ -1,0 +1,4 @@
+plugin "fussy" { path = "bin/orphan" }
+checker "fussy" "c" {
+  query = "no fault"
+}

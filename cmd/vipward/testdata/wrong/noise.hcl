@@ -1,0 +1,4 @@
+plugin "fussy" { path = "bin/hello" }
+checker "fussy" "c" {
+  query = "no fault"
+}

@@ -1,0 +1,4 @@
+plugin "fussy" { path = "bin/plain" }
+checker "fussy" "c" {
+  query = "no fault"
+}

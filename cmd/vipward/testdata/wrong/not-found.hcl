@@ -1,0 +1,3 @@
+checker "fusy" "c" {
+  query = "no fault"
+}

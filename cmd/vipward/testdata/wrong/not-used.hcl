@@ -1,0 +1,4 @@
+plugin "fussi" { user = "nobody" }
+checker "fussy" "c" {
+  query = "no fault"
+}

@@ -1,0 +1,2 @@
+plugin "greedy" { path = "bin/vipward-plugin-fussy" }
+checker "greedy" "c" {}

@@ -1,0 +1,5 @@
+checker "fussy" "c" {
+  query = "no fault"
+  mdoe  = "fast"
+  tls { colour = "red" }
+}

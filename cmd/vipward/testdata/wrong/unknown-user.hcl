@@ -1,0 +1,4 @@
+plugin "fussy" { user = "nobody-at-all" }
+checker "fussy" "c" {
+  query = "no fault"
+}

@@ -1,0 +1,4 @@
+plugin "fussy" { path = "bin/loose" }
+checker "fussy" "c" {
+  query = "no fault"
+}

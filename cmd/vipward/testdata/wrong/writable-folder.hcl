@@ -1,0 +1,4 @@
+plugin "fussy" { path = "open/fussy" }
+checker "fussy" "c" {
+  query = "no fault"
+}

@@ -1,0 +1,4 @@
+plugin "fussy" { path = "bin/elsewhere" }
+checker "fussy" "c" {
+  query = "no fault"
+}

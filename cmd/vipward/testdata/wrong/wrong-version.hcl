@@ -1,0 +1,4 @@
+plugin "fussy" { path = "bin/future" }
+checker "fussy" "c" {
+  query = "no fault"
+}

@@ -1,0 +1,73 @@
+package kernel
+
+import (
+	"context"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/vipward/vipward/core/desired"
+)
+
+func (h *host) mark(m *Markings, want ...desired.Marking) {
+	h.Helper()
+	m.Set(want)
+	ctx, cancel := context.WithTimeout(h.Context(), patience)
+	defer cancel()
+	if err := m.Wait(ctx); err != nil {
+		h.Fatal(err)
+	}
+}
+
+func marked(mark uint32, p desired.Protocol, first, last string, firstPort, lastPort uint16) desired.Marking {
+	return desired.Marking{
+		Mark: mark, Protocol: p, First: netip.MustParseAddr(first), Last: netip.MustParseAddr(last), FirstPort: firstPort, LastPort: lastPort,
+	}
+}
+
+func TestPacketsGetTheirMark(t *testing.T) {
+	h := newHost(t)
+	m := NewMarkings(MarkingOptions{Logger: quiet(), Report: func(why string) { t.Errorf("reported %q", why) }})
+	h.start(m.Run)
+	h.mark(m)
+	if got := h.ruleset(); strings.Contains(got, markingTable) {
+		t.Errorf("a wish for nothing has made\n%s", got)
+	}
+	h.mark(m,
+		marked(7, desired.TCP, "10.0.0.1", "10.0.0.9", 80, 89),
+		marked(8, desired.UDP, "2001:db8::1", "2001:db8::1", 53, 53),
+		marked(9, desired.SCTP, "10.0.0.1", "10.0.0.1", 1, 65535),
+	)
+	got := h.ruleset()
+	for _, want := range []string{
+		"table inet vipward-marks",
+		"type filter hook prerouting priority mangle; policy accept;",
+		"type route hook output priority mangle; policy accept;",
+		"ip daddr 10.0.0.1-10.0.0.9 tcp dport 80-89 meta mark set 0x00000007",
+		"ip6 daddr 2001:db8::1-2001:db8::1 udp dport 53-53 meta mark set 0x00000008",
+		"sctp dport 1-65535 meta mark set 0x00000009",
+	} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in\n%s", want, got)
+		}
+	}
+	h.do(func() error { return exec.Command("nft", "add", "table", "inet", "others").Run() })
+	h.mark(m)
+	if got := h.ruleset(); strings.Contains(got, markingTable) || !strings.Contains(got, "table inet others") {
+		t.Errorf("after a wish for nothing there is\n%s", got)
+	}
+}
+
+func TestMarkingsOfAKilledRunAreRemoved(t *testing.T) {
+	h := newHost(t)
+	h.do(func() error {
+		return replaceMarkings([]desired.Marking{marked(7, desired.TCP, "10.0.0.1", "10.0.0.1", 80, 80)})
+	})
+	m := NewMarkings(MarkingOptions{Logger: quiet(), Report: func(why string) { t.Errorf("reported %q", why) }})
+	h.start(m.Run)
+	h.mark(m)
+	if got := h.ruleset(); strings.Contains(got, markingTable) {
+		t.Errorf("still there:\n%s", got)
+	}
+}

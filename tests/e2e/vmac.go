@@ -1,0 +1,78 @@
+package e2e
+
+import (
+	"strings"
+	"time"
+
+	"github.com/vipward/vipward/tests/lab/probe"
+	"github.com/vipward/vipward/tests/lab/topology"
+)
+
+const (
+	virtualMAC = "00:00:5e:00:01:33"
+	vmacLink   = "vrrp.51"
+)
+
+// useVMAC gives the virtual router a hardware address of its own.
+func useVMAC() edit {
+	return edit{"  advert_interval ", "  use_vmac          = true\n  advert_interval "}
+}
+
+// vmac moves the VIP by a hand-over and by a crash: its clients never hear of another hardware address.
+func vmac(t *T) {
+	l := newPair(t, useVMAC())
+	l.up()
+	stop := l.measure(udp())
+	time.Sleep(500 * time.Millisecond)
+	l.lb1.do("failover", "web")
+	l.lb2.await("MASTER", slack)
+	time.Sleep(time.Second)
+	t.Must(l.owner(topology.LB2))
+	r := stop()
+	l.lossless("failover", r, "lb1", "lb2")
+	l.sameMAC(r)
+
+	stop = l.measure(udp())
+	time.Sleep(500 * time.Millisecond)
+	l.lb2.kill()
+	t.Figure("takeover after", l.lb1.await("MASTER", down+slack))
+	t.Eventually("lb1 holds the VIP alone", slack, func() error { return l.owner(topology.LB1) })
+	l.lb2.start() // it removes what it had left
+	l.lb2.await("BACKUP", notice+slack)
+	time.Sleep(time.Second)
+	l.sameMAC(stop())
+
+	l.lb1.terminate()
+	l.lb2.await("MASTER", slack)
+	l.nothingLeft(l.lb1)
+	if out, err := l.Node(topology.LB1).Output("ip", "-o", "link"); err != nil || strings.Contains(out, vmacLink) {
+		t.Errorf("lb1 left its virtual interface (%v): %s", err, out)
+	}
+}
+
+// sameMAC asserts that all that the client has heard of the VIP is its virtual hardware address.
+func (l *lab) sameMAC(r probe.Report) {
+	if len(r.Wire.Replies) == 0 || len(r.Wire.Gratuitous) == 0 {
+		l.Errorf("the client heard %d answers and %d announcements, want some of each", len(r.Wire.Replies), len(r.Wire.Gratuitous))
+	}
+	for _, c := range append(r.Wire.Replies, r.Wire.Gratuitous...) {
+		if c.MAC != virtualMAC {
+			l.Errorf("the VIP was said to be at %s, want %s", c.MAC, virtualMAC)
+			break
+		}
+	}
+	out, err := l.Node(topology.Client).Output("ip", "neighbour", "show", topology.VIP.String())
+	if err != nil || !strings.Contains(out, virtualMAC) {
+		l.Errorf("the client has the VIP as %q (%v), want it at %s", strings.TrimSpace(out), err, virtualMAC)
+	}
+}
+
+// interopVMAC plays with a keepalived that has the same hardware address: each hears the other, and both move.
+func interopVMAC(t *T) {
+	l := newNet(t)
+	l.echoes()
+	other := &keepalived{lab: l, node: l.Node(topology.LB2), version: 3, vmac: true}
+	l.lb1 = l.director(topology.LB1, configuration(t, "pair-vip.hcl", useVMAC()))
+	l.weAreMaster(other)
+	l.theyAreMaster(other)
+}
