@@ -32,7 +32,7 @@ AGAIN = $(GOTESTSUM) --format pkgname --format-icons text --rerun-fails=1 --reru
 	--rerun-fails-abort-on-data-race --rerun-fails-report=.tools/again-$@ --packages
 
 # What the laboratory needs. The guest on some processors, and the race detector, need a C compiler.
-DEMO_PACKAGES := user-mode-linux kmod nginx-light ipvsadm nftables gcc libc6-dev
+DEMO_PACKAGES := user-mode-linux kmod procps nginx-light ipvsadm nftables gcc libc6-dev
 TEST_PACKAGES := $(DEMO_PACKAGES) keepalived iproute2 python3-grpcio python3-protobuf \
 	fence-agents openipmi ipmitool openssh-server mariadb-server postgresql redis-server unbound opensmtpd python3-aiosmtpd \
 	rsyslog prometheus-alertmanager
