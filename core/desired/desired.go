@@ -27,6 +27,8 @@ type State struct {
 	Timeouts Timeouts
 	// Markings are the packets that get a firewall mark, for the services that are found by it.
 	Markings []Marking
+	// Watched are addresses of which is told who else answers for them or claims them: VIPs, held or not, and what is asked about.
+	Watched []Watch
 	// Probes are the real servers that are checked through a VIP; their services of IPVS are among Services.
 	Probes []Probe
 }
@@ -54,6 +56,12 @@ type Address struct {
 	Lease time.Duration
 	// Renewed is when the loop last confirmed the lease. The kernel's lease ends Lease after it, however late it is applied.
 	Renewed time.Time
+}
+
+// Watch is an address on the network of an interface.
+type Watch struct {
+	Interface string
+	Address   netip.Addr
 }
 
 // AddressKey identifies an address: the same prefix on two interfaces is two addresses.

@@ -6,6 +6,7 @@ import (
 
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/health"
+	"github.com/vipward/vipward/core/heartbeat"
 	"github.com/vipward/vipward/core/vrrp"
 )
 
@@ -27,7 +28,76 @@ type Config struct {
 	Timeouts desired.Timeouts
 	// Probes are the ways of checks through a VIP, each mark once.
 	Probes []Probe
+	// Guard says what has to be known before this node takes over.
+	Guard Guard
 }
+
+// Guard is the blocks `arbitration`, `fencing` and what the blocks `node` say of the other members.
+type Guard struct {
+	// ProbeVIP has the VIPs asked for by ARP or neighbour discovery before a takeover, and watched while they are held.
+	ProbeVIP bool
+	// References are addresses that prove, by answering, that this node is not cut off.
+	References []Ask
+	// OnHoldExpired is what to do when a silent peer still answers for the VIP after its lease.
+	OnHoldExpired OnHoldExpired
+	// Witness is the name of the witness; empty for none. WitnessTTL is how long its grants last, in whole seconds.
+	Witness    string
+	WitnessTTL time.Duration
+	// Key signs the heartbeats; empty for none.
+	Key []byte
+	// Peers are the other members.
+	Peers []Peer
+	// ConfigHash and Attributes are what the members compare.
+	ConfigHash string
+	Attributes []heartbeat.Attribute
+	// Version of the program.
+	Version string
+	// Boot is a random number of this run.
+	Boot uint64
+}
+
+// Peer is another member of the pair.
+type Peer struct {
+	Name string
+	// Paths to it; the first one is the address of its block node.
+	Paths []heartbeat.Path
+	// Fencing of it.
+	Fencing Fencing
+}
+
+// Fencing is one block `fencing`.
+type Fencing struct {
+	// Mode says what a takeover waits for; empty for FencingOff.
+	Mode FencingMode
+	// Delay before a shot, within which the evidence may change.
+	Delay time.Duration
+	// Levels of fencers, by name: the next one is tried when one has failed. All of a level must confirm.
+	Levels [][]string
+	// DryRun says what would be done and does not do it.
+	DryRun bool
+	// AutoRejoin lets the node take part again as soon as it is back, without a word of an operator.
+	AutoRejoin bool
+}
+
+// FencingMode is how far fencing decides about a takeover.
+type FencingMode string
+
+// The modes.
+const (
+	FencingOff        FencingMode = "off"
+	FencingBestEffort FencingMode = "best_effort"
+	FencingRequired   FencingMode = "required"
+)
+
+// OnHoldExpired is what ends HOLD.
+type OnHoldExpired string
+
+// The ends.
+const (
+	HoldOn       OnHoldExpired = "hold"
+	HoldFence    OnHoldExpired = "fence"
+	HoldTakeover OnHoldExpired = "takeover"
+)
 
 // Instance is one block vrrp_instance, as this node sees it.
 type Instance struct {

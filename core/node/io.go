@@ -67,6 +67,54 @@ type (
 	}
 	// Stop ends it: hand over what this node owns. [Output.Stopped] tells when it is done.
 	Stop struct{}
+	// Beat is one heartbeat of another member, as it came over one path, not yet decoded.
+	Beat struct {
+		// Path it came by, as in [Peer].
+		Path    string
+		Source  netip.Addr
+		Payload []byte
+	}
+	// Seen says that a machine other than this one answers for an address, or claims it: by ARP or neighbour discovery.
+	Seen struct {
+		Interface string
+		Address   netip.Addr
+		MAC       [6]byte
+	}
+	// Unsent says that an advert or heartbeat could not be sent over an interface, and why.
+	Unsent struct {
+		Interface string
+		Reason    string
+	}
+	// Fenced is the end of a [FenceOrder].
+	Fenced struct {
+		ID uint64
+		// OK tells that the node is confirmed to be off. A dry run is never OK.
+		OK bool
+		// Evidence says what was found out, or why it failed.
+		Evidence string
+	}
+	// Witnessed is the answer to a [WitnessAsk].
+	Witnessed struct {
+		ID uint64
+		// Granted tells that this node may hold the instance for the time that was asked for, from the asking on.
+		Granted bool
+		// Holder is who has the grant, where known.
+		Holder string
+		// Err says why there is no answer; empty for one.
+		Err string
+	}
+	// Confirm is an operator's word that a node is off: as good as a successful fencing. The result comes as an [Answer].
+	Confirm struct {
+		Node string
+		ID   uint64
+	}
+	// Maintain has the node take no part in elections until it is told otherwise: what it owns is handed over. The result comes as an
+	// [Answer].
+	Maintain struct {
+		On     bool
+		Reason string
+		ID     uint64
+	}
 	// Failover asks for a planned hand-over of one instance. The result comes as an [Answer].
 	Failover struct {
 		Instance string
@@ -86,6 +134,13 @@ func (Told) input()            {}
 func (Start) input()           {}
 func (Stop) input()            {}
 func (Failover) input()        {}
+func (Beat) input()            {}
+func (Seen) input()            {}
+func (Unsent) input()          {}
+func (Fenced) input()          {}
+func (Witnessed) input()       {}
+func (Confirm) input()         {}
+func (Maintain) input()        {}
 
 // Link is the state of one interface.
 type Link struct {
@@ -107,6 +162,14 @@ type Output struct {
 	Events []event.Event
 	// Answers to commands.
 	Answers []Answer
+	// Beats are heartbeats to send over paths to other members, after the adverts.
+	Beats []BeatTo
+	// Asks are questions to the network: who answers for an address. What comes back is a [Seen]; silence is an answer as well.
+	Asks []Ask
+	// Fences are orders to fence a node. Each ends with a [Fenced].
+	Fences []FenceOrder
+	// WitnessAsks are questions to the witness. Each ends with a [Witnessed].
+	WitnessAsks []WitnessAsk
 	// Stopped tells that a [Stop] is done: Desired is empty, the last adverts are in Adverts.
 	Stopped bool
 }
@@ -122,6 +185,46 @@ type Advert struct {
 	// Payload is the VRRP message.
 	Payload []byte
 }
+
+// BeatTo is one heartbeat to send.
+type BeatTo struct {
+	// Path to send it by, as in [Peer].
+	Path    string
+	Payload []byte
+}
+
+// Ask has one ARP probe (RFC 5227 section 1.1, sender address 0) or neighbour solicitation sent for an address.
+type Ask struct {
+	Interface string
+	Address   netip.Addr
+}
+
+// FenceOrder has one level of fencers switch a node off, one after the other, and confirm it.
+type FenceOrder struct {
+	ID      uint64
+	Node    string
+	Fencers []string
+	DryRun  bool
+}
+
+// WitnessAsk asks the witness for the right to hold an instance.
+type WitnessAsk struct {
+	ID       uint64
+	Witness  string
+	Instance string
+	Action   WitnessAction
+	// TTL is how long the right lasts from the asking on.
+	TTL time.Duration
+}
+
+// WitnessAction is what is asked of a witness.
+type WitnessAction string
+
+// The actions. To acquire what one holds is to renew it.
+const (
+	WitnessAcquire WitnessAction = "acquire"
+	WitnessRelease WitnessAction = "release"
+)
 
 // Answer is the result of a command.
 type Answer struct {

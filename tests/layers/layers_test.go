@@ -17,7 +17,7 @@ const module = "github.com/vipward/vipward/"
 
 // pure packages decide; they may use one another and these value packages of the standard library.
 var (
-	pure = []string{"core/vrrp", "core/health", "core/guard", "core/desired", "core/event", "core/node"}
+	pure = []string{"core/vrrp", "core/health", "core/guard", "core/heartbeat", "core/desired", "core/event", "core/node"}
 
 	pureImports = []string{
 		"bytes", "cmp", "crypto/hmac", "crypto/sha256", "crypto/subtle", "encoding/binary", "errors", "fmt", "iter", "maps",
