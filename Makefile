@@ -38,7 +38,7 @@ TEST_PACKAGES := $(DEMO_PACKAGES) keepalived iproute2 python3-grpcio python3-pro
 	rsyslog prometheus-alertmanager
 
 # Packages with goroutines run under the race detector; those of pure code have none.
-PURE := ./core/vrrp ./core/health ./core/desired ./core/event ./core/node
+PURE := ./core/vrrp ./core/health ./core/heartbeat ./core/desired ./core/event ./core/node
 # Packages whose tests build and run many processes; they are no part of the fast check.
 SLOW := ./core/pluginhost ./sdk/conformance ./sdk/plugintest ./sdk/power ./plugins/fenceagent ./plugins/fencewebhook ./plugins/redfish \
 	./plugins/exec ./plugins/nginx ./plugins/process
