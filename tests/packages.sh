@@ -28,7 +28,7 @@ apt-get install -y -qq -o DPkg::Lock::Timeout=300 --no-install-recommends -o Dpk
 for p in $missing; do
 	case $p in
 	nginx*) systemctl disable nginx.service ;;
-	keepalived | ipvsadm | openipmi) systemctl disable "$p.service" ;;
+	keepalived | ipvsadm | openipmi | frr) systemctl disable "$p.service" ;;
 	mariadb-server) systemctl disable mariadb.service ;;
 	postgresql | redis-server) systemctl disable "$p.service" ;;
 	unbound | opensmtpd) systemctl disable "$p.service" ;;

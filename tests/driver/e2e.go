@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/tests/e2e"
+	"github.com/vipward/vipward/tests/lab/scenario"
 )
 
 func runE2E(ctx context.Context, args []string) (int, error) {
@@ -82,7 +83,7 @@ func play(ctx context.Context, shards []shard, bin string, total int) (int, erro
 }
 
 func (t *tally) play(ctx context.Context, s shard, bin string) {
-	err := s.run(ctx, bin, func(r e2e.Result) {
+	err := s.run(ctx, bin, func(r scenario.Result) {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		show(s.name, r)
@@ -104,7 +105,7 @@ func (t *tally) play(ctx context.Context, s shard, bin string) {
 	}
 }
 
-func show(shard string, r e2e.Result) {
+func show(shard string, r scenario.Result) {
 	verdict := "ok  "
 	if !r.OK {
 		verdict = "FAIL"
@@ -130,6 +131,6 @@ func runShard(_ context.Context, args []string) (int, error) {
 	}
 	out := json.NewEncoder(os.Stdout)
 	var errs []error
-	e2e.Run(list, *bin, *parallel, func(r e2e.Result) { errs = append(errs, out.Encode(r)) })
+	e2e.Run(list, *bin, *parallel, func(r scenario.Result) { errs = append(errs, out.Encode(r)) })
 	return 0, errors.Join(errs...)
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/vipward/vipward/tests/e2e"
 	"github.com/vipward/vipward/tests/lab/guest"
 	"github.com/vipward/vipward/tests/lab/sandbox"
+	"github.com/vipward/vipward/tests/lab/scenario"
 )
 
 // shardTimeout ends a shard that hangs.
@@ -61,7 +62,7 @@ func divide(chosen []e2e.Scenario, where string) ([]shard, error) {
 }
 
 // run plays the scenarios of a shard in a process of its own, which takes everything with it when it ends.
-func (s shard) run(ctx context.Context, bin string, tell func(e2e.Result)) error {
+func (s shard) run(ctx context.Context, bin string, tell func(scenario.Result)) error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
@@ -79,7 +80,7 @@ func (s shard) run(ctx context.Context, bin string, tell func(e2e.Result)) error
 	left := len(names)
 	var reading sync.WaitGroup
 	reading.Go(func() {
-		readResults(r, s.name, func(result e2e.Result) {
+		readResults(r, s.name, func(result scenario.Result) {
 			tell(result)
 			if left--; left == 0 {
 				time.AfterFunc(endGrace, cancel)
@@ -120,11 +121,11 @@ func (s shard) start(ctx context.Context, args []string, out *os.File) error {
 }
 
 // readResults reads one JSON object a line; anything else is passed on to the reader.
-func readResults(r *os.File, shard string, tell func(e2e.Result)) {
+func readResults(r *os.File, shard string, tell func(scenario.Result)) {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, 1<<20)
 	for lines.Scan() {
-		var result e2e.Result
+		var result scenario.Result
 		if err := json.Unmarshal(lines.Bytes(), &result); err != nil {
 			fmt.Printf("%s: %s\n", shard, lines.Text())
 			continue

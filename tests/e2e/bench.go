@@ -6,6 +6,8 @@ import (
 	"io"
 	"regexp"
 	"strings"
+
+	"github.com/vipward/vipward/tests/lab/scenario"
 )
 
 // part is one measurement of [Bench], with a table of its own.
@@ -47,7 +49,7 @@ func Bench(bin string, match *regexp.Regexp, rounds int, out io.Writer) error {
 
 // once plays one measurement; what it fails with is an error.
 func once(bin, name string, f func(*T)) error {
-	if r := run(Scenario{Name: name, Run: f}, bin); !r.OK {
+	if r := scenario.Play(scenario.Scenario{Name: name, Run: f}, bin); !r.OK {
 		return errors.New(strings.Join(append(r.Failures, r.Log...), "\n"))
 	}
 	return nil

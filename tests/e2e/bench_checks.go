@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/proc"
+	"github.com/vipward/vipward/tests/lab/scenario"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
 
@@ -72,10 +73,10 @@ func (r row) String() string {
 func (l *lab) sample(c *crowd, w workload, daemon, plugin []int) row {
 	r := row{of: w.targets}
 	began := time.Now()
-	made, d, p := c.accepted.Load(), l.cpu(daemon...), l.cpu(plugin...)
+	made, d, p := c.accepted.Load(), cpu(l.T, daemon...), cpu(l.T, plugin...)
 	time.Sleep(sampled)
 	r.over = time.Since(began)
-	r.made, r.daemon, r.plugin = c.accepted.Load()-made, l.cpu(daemon...)-d, l.cpu(plugin...)-p
+	r.made, r.daemon, r.plugin = c.accepted.Load()-made, cpu(l.T, daemon...)-d, cpu(l.T, plugin...)-p
 	return r
 }
 
@@ -87,7 +88,7 @@ func vipwardChecks(l *lab, w workload) row {
 	after := d.lateness(w.kind)
 	r.by = "vipward"
 	for _, p := range []int{d.proc.Pid(), pid} {
-		resident, _ := l.memory(p)
+		resident, _ := memory(l.T, p)
 		r.memory = append(r.memory, mib(resident))
 	}
 	r.late = [2]string{after.since(before).percentile(50), after.since(before).percentile(99)}
@@ -107,7 +108,7 @@ func keepalivedChecks(l *lab, w workload) row {
 	checked := c.watch()
 	l.Eventually("keepalived has checked every server", 2*time.Minute, func() error {
 		if n := checked(); n < w.targets {
-			return fmt.Errorf("%d so far: %s", n, tail(p.Log(), 5))
+			return fmt.Errorf("%d so far: %s", n, scenario.Tail(p.Log(), 5))
 		}
 		return nil
 	})
@@ -118,7 +119,7 @@ func keepalivedChecks(l *lab, w workload) row {
 	r.by = "keepalived"
 	var all int64
 	for _, pid := range tree {
-		resident, _ := l.memory(pid)
+		resident, _ := memory(l.T, pid)
 		all += resident
 	}
 	r.memory, r.late = []string{mib(all), "–"}, [2]string{"–", "–"}

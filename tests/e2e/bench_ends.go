@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/probe"
+	"github.com/vipward/vipward/tests/lab/scenario"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
 
@@ -75,7 +76,7 @@ func keepalivedBench(t *T, advert time.Duration) bench {
 
 func measureEnd(bin string, rounds int, advert time.Duration, f end, make func(*T, time.Duration) bench) (silence, two []time.Duration, err error) {
 	for range rounds {
-		r := run(Scenario{Name: f.name, Run: func(t *T) {
+		r := scenario.Play(scenario.Scenario{Name: f.name, Run: func(t *T) {
 			b := make(t, advert)
 			stop := b.lab.measure(probe.Config{UDP: time.Millisecond})
 			time.Sleep(500 * time.Millisecond)

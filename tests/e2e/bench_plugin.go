@@ -22,7 +22,7 @@ func benchPlugin(bin string, rounds int, out io.Writer) error {
 		err := once(bin, "plugin", func(t *T) {
 			l := newNet(t)
 			d, _ := l.checking(workload{"tcp", 1})
-			resident, private = l.memory(d.plugin("tcp").Pid)
+			resident, private = memory(l.T, d.plugin("tcp").Pid)
 			starts = append(starts, d.restart("tcp"))
 			d.terminate()
 		})

@@ -11,6 +11,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vipward/vipward/tests/lab/scenario"
 )
 
 // chaosPlugin is put before the service of the example: a plugin that misbehaves as its environment says, and a check by it that
@@ -62,7 +64,7 @@ func chaos(t *T) {
 	c.under("garbage", "it has written garbage and was ended", ended(1))
 	c.under("stderr-flood", "what it logs is cut", func() error {
 		if !strings.Contains(d.proc.Log()[c.said:], "suppressed") {
-			return fmt.Errorf("the log does not say so: %s", tail(d.proc.Log(), 3))
+			return fmt.Errorf("the log does not say so: %s", scenario.Tail(d.proc.Log(), 3))
 		}
 		return d.chaosRuns()
 	})

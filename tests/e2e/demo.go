@@ -7,13 +7,14 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/probe"
+	"github.com/vipward/vipward/tests/lab/scenario"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
 
 // Demo plays a pair of directors and what happens to it, and tells it to out as it goes on. It needs IPVS. Bin is the
 // directory of the binaries. The result has failed where the story did not go as told.
-func Demo(bin string, out io.Writer) Result {
-	return run(Scenario{Name: "demo", Run: func(t *T) { story{newService(t), out}.tell() }}, bin)
+func Demo(bin string, out io.Writer) scenario.Result {
+	return scenario.Play(scenario.Scenario{Name: "demo", Run: func(t *T) { story{newService(t), out}.tell() }}, bin)
 }
 
 // story is the laboratory with a listener.
@@ -26,7 +27,7 @@ func (s story) say(format string, args ...any) {
 	line := fmt.Sprintf(format, args...)
 	s.Logf("%s", line)
 	if line != "" {
-		line = fmt.Sprintf("%5.1fs  %s", time.Since(s.began).Seconds(), line)
+		line = fmt.Sprintf("%5.1fs  %s", time.Since(s.Began).Seconds(), line)
 	}
 	fmt.Fprintln(s.out, line)
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/proc"
+	"github.com/vipward/vipward/tests/lab/scenario"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
 
@@ -34,8 +35,8 @@ func (l *lab) newDirector(node, config string) *director {
 	d.api = newAPI(d.socket())
 	d.write(config)
 	l.Cleanup(func() {
-		if l.failed() && d.proc != nil {
-			l.Logf("--- what vipward on %s said last:\n%s", node, tail(d.proc.Log(), 60))
+		if l.Failed() && d.proc != nil {
+			l.Logf("--- what vipward on %s said last:\n%s", node, scenario.Tail(d.proc.Log(), 60))
 		}
 	})
 	return d
@@ -133,7 +134,7 @@ func (d *director) command(args ...string) answer {
 		d.lab.Fatalf("%s: %v", cmd, err)
 	}
 	a := answer{cmd.ProcessState.ExitCode(), out.String(), errs.String()}
-	d.lab.Logf("%s: vipward %v: exit %d %s", d.node.Name, args, a.code, tail(a.errors, 5))
+	d.lab.Logf("%s: vipward %v: exit %d %s", d.node.Name, args, a.code, scenario.Tail(a.errors, 5))
 	return a
 }
 

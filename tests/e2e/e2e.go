@@ -5,8 +5,12 @@ package e2e
 
 import (
 	"regexp"
-	"sync"
+
+	"github.com/vipward/vipward/tests/lab/scenario"
 )
+
+// T is one run of a scenario.
+type T = scenario.T
 
 // Scenario is one story with its assertions.
 type Scenario struct {
@@ -32,25 +36,12 @@ func Select(match *regexp.Regexp) []Scenario {
 }
 
 // Run plays scenarios, so many at a time, and tells of each result as it comes. Bin is the directory of the binaries.
-func Run(list []Scenario, bin string, parallel int, tell func(Result)) {
-	queue := make(chan Scenario)
-	var players sync.WaitGroup
-	var mu sync.Mutex
-	for range parallel {
-		players.Go(func() {
-			for s := range queue {
-				r := run(s, bin)
-				mu.Lock()
-				tell(r)
-				mu.Unlock()
-			}
-		})
-	}
+func Run(list []Scenario, bin string, parallel int, tell func(scenario.Result)) {
+	var stories []scenario.Scenario
 	for _, s := range list {
-		queue <- s
+		stories = append(stories, scenario.Scenario{Name: s.Name, Run: s.Run})
 	}
-	close(queue)
-	players.Wait()
+	scenario.Run(stories, bin, parallel, tell)
 }
 
 // All lists every scenario. Those that take longest come first, so that the rest fills the gaps.

@@ -17,21 +17,3 @@ func TestScenariosAreNamedOnceAndSayWhatTheyShow(t *testing.T) {
 		t.Errorf("Select finds %d of the scenarios with keepalived, want 2", got)
 	}
 }
-
-func TestAFailureIsNotedAndTheCleanupsRun(t *testing.T) {
-	cleaned := false
-	r := run(Scenario{Name: "x", Run: func(t *T) {
-		t.Cleanup(func() { cleaned = true })
-		t.Fatalf("broken")
-	}}, "")
-	if r.OK || len(r.Failures) != 1 || !cleaned {
-		t.Errorf("the result is %+v and the cleanup ran: %v; want one failure, and true", r, cleaned)
-	}
-	r = run(Scenario{Name: "y", Run: func(*T) { panic("oh") }}, "")
-	if r.OK {
-		t.Errorf("a panic counts as passed")
-	}
-	if r = run(Scenario{Name: "z", Run: func(*T) {}}, ""); !r.OK {
-		t.Errorf("a scenario without a failure has failed: %v", r.Failures)
-	}
-}

@@ -15,7 +15,7 @@ func examplePlugin(t *T) {
 	greeting := make(chan string, 1)
 	greeting <- "SSH-2.0-example\r\n"
 	l := newNet(t)
-	l.background(func(ctx context.Context) error { return greet(ctx, l.Node(topology.RS1), greeting) })
+	l.Background(func(ctx context.Context) error { return greet(ctx, l.Node(topology.RS1), greeting) })
 	l.echoes()
 	path := filepath.Join(t.Bin, "examples", "vipward-plugin-banner")
 	l.directors("pair-vip.hcl", edit{`node "lb2"`, fmt.Sprintf(bannerService, path) + `node "lb2"`})

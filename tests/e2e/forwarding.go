@@ -55,7 +55,7 @@ func udpAndPersistence(t *T) {
 	l := newService(t, edit{`scheduler = "rr"`, "scheduler   = \"rr\"\n  persistence = \"50s\""}, edit{"virtual_server \"web\" {", udpService})
 	for node, addr := range map[string]netip.Addr{topology.RS1: l.Node(topology.RS1).Addr, topology.RS2: l.Node(topology.RS2).Addr} {
 		for _, a := range []netip.Addr{addr, topology.VIP} {
-			l.background(func(ctx context.Context) error {
+			l.Background(func(ctx context.Context) error {
 				return probe.Echo(ctx, l.Node(node).NS, netip.AddrPortFrom(a, probe.Port), node)
 			})
 		}

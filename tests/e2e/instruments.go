@@ -53,7 +53,7 @@ func instruments(t *T) {
 func faults(t *T) {
 	l := newNet(t)
 	lb1 := l.Node(topology.LB1)
-	l.background(func(ctx context.Context) error {
+	l.Background(func(ctx context.Context) error {
 		return probe.Echo(ctx, lb1.NS, netip.AddrPortFrom(lb1.Addr, probe.Port), lb1.Name)
 	})
 	for _, f := range []struct {

@@ -32,7 +32,7 @@ func ipv6(edits ...edit) func(*T) {
 			l.number6(name)
 		}
 		for _, name := range []string{topology.LB1, topology.LB2} {
-			l.background(func(ctx context.Context) error {
+			l.Background(func(ctx context.Context) error {
 				return probe.Echo(ctx, l.Node(name).NS, netip.AddrPortFrom(vip6, probe.Port), name)
 			})
 		}

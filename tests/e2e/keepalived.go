@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/proc"
+	"github.com/vipward/vipward/tests/lab/scenario"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
 
@@ -58,8 +59,8 @@ vrrp_instance web {
 	k.lab.Must(err)
 	k.proc = p
 	k.lab.Cleanup(func() {
-		if k.lab.failed() {
-			k.lab.Logf("--- what keepalived on %s said last:\n%s", k.node.Name, tail(p.Log(), 30))
+		if k.lab.Failed() {
+			k.lab.Logf("--- what keepalived on %s said last:\n%s", k.node.Name, scenario.Tail(p.Log(), 30))
 		}
 		p.Kill()
 	})

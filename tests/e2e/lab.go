@@ -43,7 +43,7 @@ func newNet(t *T) *lab {
 // echoes has a UDP echo for the VIP on both directors: who holds the VIP answers with its name.
 func (l *lab) echoes() {
 	for _, name := range []string{topology.LB1, topology.LB2} {
-		l.background(func(ctx context.Context) error {
+		l.Background(func(ctx context.Context) error {
 			return probe.Echo(ctx, l.Node(name).NS, netip.AddrPortFrom(topology.VIP, probe.Port), name)
 		})
 	}
@@ -111,7 +111,7 @@ func (l *lab) measure(c probe.Config) (stop func() probe.Report) {
 	p, err := probe.New(l.Node(topology.Client), c)
 	l.Must(err)
 	var r probe.Report
-	end := l.background(func(ctx context.Context) error {
+	end := l.Background(func(ctx context.Context) error {
 		r = p.Run(ctx)
 		return nil
 	})

@@ -13,7 +13,7 @@ import (
 const tick = 10 * time.Millisecond
 
 // cpu is the processor time that processes have used so far, all their threads together.
-func (t *T) cpu(pids ...int) time.Duration {
+func cpu(t *T, pids ...int) time.Duration {
 	var sum time.Duration
 	for _, pid := range pids {
 		text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
@@ -29,7 +29,7 @@ func (t *T) cpu(pids ...int) time.Duration {
 }
 
 // memory is what a process has in memory, in bytes: all of it, and what it has written itself.
-func (t *T) memory(pid int) (resident, private int64) {
+func memory(t *T, pid int) (resident, private int64) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/smaps_rollup", pid))
 	t.Must(err)
 	for line := range strings.Lines(string(text)) {

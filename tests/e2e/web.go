@@ -10,6 +10,7 @@ import (
 
 	"github.com/vipward/vipward/tests/lab/probe"
 	"github.com/vipward/vipward/tests/lab/proc"
+	"github.com/vipward/vipward/tests/lab/scenario"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
 
@@ -61,7 +62,7 @@ func (w *web) start() {
 	w.t.Cleanup(p.Kill)
 	w.t.Eventually("nginx on "+w.node.Name+" answers", 10*time.Second, func() error {
 		if !p.Running() {
-			w.t.Fatalf("nginx on %s has ended: %s", w.node.Name, tail(p.Log(), 5))
+			w.t.Fatalf("nginx on %s has ended: %s", w.node.Name, scenario.Tail(p.Log(), 5))
 		}
 		_, err := probe.Get(w.node.NS, netip.MustParseAddrPort(w.listen[0]), w.page(), time.Second)
 		return err

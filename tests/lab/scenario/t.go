@@ -1,4 +1,4 @@
-package e2e
+package scenario
 
 import (
 	"context"
@@ -36,25 +36,26 @@ type T struct {
 	// Bin is the directory of the binaries under test.
 	Bin string
 
-	began time.Time
+	// Began is when the run did.
+	Began time.Time
 
 	mu       sync.Mutex
 	result   Result
 	cleanups []func()
 }
 
-// run plays a scenario. One that fails is played once more, since a guest on a shared machine now and then stalls for longer
+// Play plays a scenario; bin is the directory of the binaries. One that fails is played once more, since a guest on a shared machine now and then stalls for longer
 // than any timing survives; the result tells what failed first, and how long this process was not woken meanwhile. What is
 // wrong with the program fails twice.
-func run(s Scenario, bin string) Result {
+func Play(s Scenario, bin string) Result {
 	stop := meter()
-	r := play(s, bin)
+	r := once(s, bin)
 	stall := stop()
 	if r.OK {
 		return r
 	}
 	first := r.Failures[0]
-	r = play(s, bin)
+	r = once(s, bin)
 	r.Again = true
 	r.Figures = append(r.Figures, fmt.Sprintf("played again (stall %v): %s", stall.Round(time.Millisecond), strings.TrimSpace(first)))
 	return r
@@ -80,9 +81,9 @@ func meter() (stop func() time.Duration) {
 	return func() time.Duration { close(done); return <-worst }
 }
 
-// play runs a scenario to its end and tidies up after it.
-func play(s Scenario, bin string) Result {
-	t := &T{Bin: bin, began: time.Now(), result: Result{Scenario: s.Name}}
+// once runs a scenario to its end and tidies up after it.
+func once(s Scenario, bin string) Result {
+	t := &T{Bin: bin, Began: time.Now(), result: Result{Scenario: s.Name}}
 	dir, err := os.MkdirTemp("", "vw-") // short, for the sockets in it have room for 107 bytes
 	if err != nil {
 		t.result.Failures = []string{err.Error()}
@@ -98,7 +99,7 @@ func play(s Scenario, bin string) Result {
 	for _, f := range slices.Backward(t.cleanups) {
 		t.guarded(f)
 	}
-	t.result.Took = time.Since(t.began)
+	t.result.Took = time.Since(t.Began)
 	if t.result.OK = len(t.result.Failures) == 0; t.result.OK {
 		t.result.Log = nil
 	}
@@ -187,17 +188,17 @@ func (t *T) Eventually(what string, within time.Duration, f func() error) time.D
 }
 
 // stamp is the time since the beginning of the scenario.
-func (t *T) stamp() string { return fmt.Sprintf("%6.2fs ", time.Since(t.began).Seconds()) }
+func (t *T) stamp() string { return fmt.Sprintf("%6.2fs ", time.Since(t.Began).Seconds()) }
 
-// failed tells whether anything has failed so far.
-func (t *T) failed() bool {
+// Failed tells whether anything has failed so far.
+func (t *T) Failed() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return len(t.result.Failures) > 0
 }
 
-// background runs f until the returned function is called, which is done at the end of the scenario at the latest.
-func (t *T) background(f func(ctx context.Context) error) (stop func()) {
+// Background runs f until the returned function is called, which is done at the end of the scenario at the latest.
+func (t *T) Background(f func(ctx context.Context) error) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() {
@@ -211,8 +212,8 @@ func (t *T) background(f func(ctx context.Context) error) (stop func()) {
 	return stop
 }
 
-// tail is the last lines of a text.
-func tail(text string, lines int) string {
+// Tail is the last lines of a text.
+func Tail(text string, lines int) string {
 	all := strings.Split(strings.TrimRight(text, "\n"), "\n")
 	return strings.Join(all[max(0, len(all)-lines):], "\n")
 }
