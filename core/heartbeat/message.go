@@ -40,6 +40,8 @@ const (
 	Stopping
 	// HearsYou: the sender has heard the receiver over some path within the last beats.
 	HearsYou
+	// Urgent: the sender is about to decide, and asks for a message at once.
+	Urgent
 )
 
 // Instance is one virtual router of the sender.
@@ -58,6 +60,8 @@ type Instance struct {
 	Epoch uint64
 	// HearsMaster tells whether adverts of a master are heard, or, in MASTER, whether adverts were really sent.
 	HearsMaster bool
+	// Claims tells that the sender asks the receiver, which is MASTER and should not be, to let go.
+	Claims bool
 }
 
 // Attribute is one value of the configuration.

@@ -36,8 +36,12 @@ type Config struct {
 type Guard struct {
 	// ProbeVIP has the VIPs asked for by ARP or neighbour discovery before a takeover, and watched while they are held.
 	ProbeVIP bool
-	// References are addresses that prove, by answering, that this node is not cut off.
-	References []Ask
+	// References are addresses that prove, by answering, that this node is not cut off. Each is asked for on the interface that has
+	// its network; one that is on no network of this node cannot be asked, and proves nothing.
+	References []netip.Addr
+	// Gateway has the default gateway counted among them: for all instances where References names more, and where it does not for
+	// those that have a VIP on its network.
+	Gateway bool
 	// OnHoldExpired is what to do when a silent peer still answers for the VIP after its lease.
 	OnHoldExpired OnHoldExpired
 	// Witness is the name of the witness; empty for none. WitnessTTL is how long its grants last, in whole seconds.

@@ -80,7 +80,13 @@ type (
 		Address   netip.Addr
 		MAC       [6]byte
 	}
-	// Unsent says that an advert or heartbeat could not be sent over an interface, and why.
+	// Unasked says that an [Ask] could not be made, and why: then silence says nothing.
+	Unasked struct {
+		Interface string
+		Address   netip.Addr
+		Reason    string
+	}
+	// Unsent says that an advert could not be sent over an interface, and why. It comes before the next step.
 	Unsent struct {
 		Interface string
 		Reason    string
@@ -136,6 +142,7 @@ func (Stop) input()            {}
 func (Failover) input()        {}
 func (Beat) input()            {}
 func (Seen) input()            {}
+func (Unasked) input()         {}
 func (Unsent) input()          {}
 func (Fenced) input()          {}
 func (Witnessed) input()       {}
@@ -150,6 +157,8 @@ type Link struct {
 	Up bool
 	// Addresses of the interface, the primary ones first, those with a running lease of ours left out.
 	Addresses []netip.Prefix
+	// Gateways are the default gateways that are reached over it.
+	Gateways []netip.Addr
 }
 
 // Output is what follows from one step. Its slices belong to the caller.
