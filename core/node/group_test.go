@@ -340,6 +340,9 @@ func TestALostElectionTakesTheRestAlong(t *testing.T) {
 		d.now = d.now.Add(10 * time.Millisecond)
 		for i, n := range d.nodes {
 			out := n.Step(d.now, Timeout{})
+			if out.Desired != nil {
+				d.desired[i] = len(out.Desired.Addresses)
+			}
 			if i == 0 {
 				d.allOrNone(0)
 			}
@@ -350,9 +353,6 @@ func TestALostElectionTakesTheRestAlong(t *testing.T) {
 				if peer.Desired != nil {
 					d.desired[1-i] = len(peer.Desired.Addresses)
 				}
-			}
-			if out.Desired != nil {
-				d.desired[i] = len(out.Desired.Addresses)
 			}
 		}
 	}

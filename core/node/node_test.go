@@ -412,7 +412,7 @@ func TestFailoverIsRefusedWhereItMakesNoSense(t *testing.T) {
 	}
 	r = master(t, config())
 	r.give(Failover{Instance: "web", ID: 3})
-	r.wait(3 * time.Second)
+	r.wait(6 * time.Second)
 	if len(r.answers) != 1 || !errors.Is(r.answers[0].Err, ErrTimeout) {
 		t.Errorf("answers %+v, want a time-out: there is no peer", r.answers)
 	}

@@ -11,22 +11,30 @@ const (
 	handoverRepeat = 20 * time.Millisecond
 	// handoverGrace is added to the longest skew that a peer may wait.
 	handoverGrace = 500 * time.Millisecond
-	// lingerTime is how long the addresses are still held after the peer's first advert: until its announcements are in every
-	// cache, packets keep coming here.
+	// lingerTime is how long the addresses are still held after the first advert of the next master: until its announcements are
+	// in every cache, packets keep coming here.
 	lingerTime = 50 * time.Millisecond
+	// lowered is the priority that invites a peer to preempt which has not obeyed the resignation, and lowerLimit the longest that
+	// the invitation stands.
+	lowered    = 1
+	lowerLimit = 5 * time.Second
 )
 
-// handover is a planned hand-over that waits for a peer. The zero value is none.
+// handover is a planned hand-over that waits for a peer. It first resigns, twice, which every router obeys within its skew; then,
+// where none has, it advertises the lowest priority until a down interval has passed; then it resigns for the last time. All the
+// while the addresses are held. The zero value is none.
 type handover struct {
 	since    time.Time
 	stop     bool // end afterwards
 	repeated bool
-	leave    string // why to end in BACKUP where no peer comes; empty to stay master
+	lower    time.Time // until when the lowest priority is advertised; zero before that
+	leave    string    // why to end in BACKUP where no peer comes; empty to stay master
 }
 
 func (h handover) active() bool { return !h.since.IsZero() }
 
-// linger is the time after a hand-over in which both routers hold the addresses. The zero value is none.
+// linger is the time after a hand-over, or after the lost election of a master, in which both routers hold the addresses. The zero
+// value is none.
 type linger struct {
 	until time.Time
 	stop  bool // end afterwards
@@ -55,18 +63,31 @@ func (r *Router) handoverWait() time.Duration {
 	return SkewTime(r.cfg.Version, 0, r.cfg.Interval) + handoverGrace
 }
 
-// handoverTimer repeats the resignation once, and later gives up.
+// handoverTimer repeats the resignation once, later invites to preempt, and at last gives up.
 func (r *Router) handoverTimer(now time.Time) {
-	if !r.handover.repeated {
-		r.handover.repeated = true
+	h := &r.handover
+	switch {
+	case !h.repeated:
+		h.repeated = true
 		if now.Sub(r.deadline) < handoverRepeat {
 			r.send(now, 0)
 		}
-		r.deadline = r.handover.since.Add(r.handoverWait())
+		r.deadline = h.since.Add(r.handoverWait())
+		return
+	case h.leave != "": // the rest of the sync group is gone
+	case h.lower.IsZero() && (r.met || !h.stop): // at the end a peer that was never heard is not waited for
+		h.lower = now.Add(min(MasterDown(r.cfg.Version, lowered, r.cfg.Interval), lowerLimit))
+	}
+	if h.leave == "" && now.Before(h.lower) {
+		r.send(now, lowered)
+		r.deadline = earlier(now.Add(r.cfg.Interval), h.lower)
 		return
 	}
-	stop, leave := r.handover.stop, r.handover.leave
-	r.endHandover(HandoverResult{Reason: fmt.Sprintf("no other router took over within %s", r.handoverWait())})
+	stop, leave := h.stop, h.leave
+	if stop {
+		r.send(now, 0)
+	}
+	r.endHandover(HandoverResult{Reason: fmt.Sprintf("no other router took over within %s", now.Sub(h.since).Round(time.Millisecond))})
 	switch {
 	case stop:
 		r.enter(now, Init, "shutdown; "+r.out.Handover.Reason)
@@ -86,8 +107,11 @@ func (r *Router) takenOver(now time.Time, src netip.Addr, a Advert) {
 	r.endHandover(HandoverResult{OK: true, Peer: src, Took: now.Sub(h.since)})
 	r.yield(now, src, a, "handed over to "+src.String())
 	r.yielded, r.yieldedTo = !h.stop, a.Priority
-	r.linger = linger{until: now.Add(lingerTime), stop: h.stop}
-	if h.stop {
+	if r.linger.until.IsZero() && h.stop {
+		r.leave(now, Init, "shutdown")
+		return
+	}
+	if r.linger.stop = h.stop; h.stop {
 		r.deadline = time.Time{} // the end comes first, whatever the peer does
 	}
 }
@@ -95,6 +119,13 @@ func (r *Router) takenOver(now time.Time, src netip.Addr, a Advert) {
 func (r *Router) endHandover(result HandoverResult) {
 	r.handover = handover{}
 	r.out.Handover = &result
+}
+
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
+		return b
+	}
+	return a
 }
 
 // endLinger lets the addresses go when the time is over.

@@ -60,10 +60,16 @@ func (r *Router) advertInMaster(now time.Time, src netip.Addr, a Advert) {
 	}
 }
 
-// yield follows the new master. It sends no resignation: the winner advertises already.
+// yield follows the new master. It sends no resignation: the winner advertises already. It lets the addresses go when the winner has
+// had time to take and announce them, so that nothing is lost in between; at once, where this process was asleep and the advert
+// is an old one.
 func (r *Router) yield(now time.Time, src netip.Addr, a Advert, reason string) {
+	asleep := now.Sub(r.deadline) > lateGrace
 	r.enter(now, Backup, reason)
 	r.accept(now, src, a)
+	if !asleep {
+		r.linger = linger{until: now.Add(lingerTime)}
+	}
 }
 
 // answer tells a master of lower rank that it has lost, and announces the addresses again, which it may have taken over in

@@ -22,6 +22,7 @@ func (r *Router) receive(now time.Time, h Header, b []byte) {
 	if r.cfg.Checksum == ChecksumAuto && a.Rule != ChecksumAuto {
 		r.rule = a.Rule
 	}
+	r.met = r.met || h.Source != r.cfg.Source
 	if r.unsure.addr == h.Source {
 		r.unsure = peer{}
 	}

@@ -31,6 +31,7 @@ type Router struct {
 	yieldedTo uint8     // the highest priority of the master since then
 
 	master   peer      // who is master, if another
+	met      bool      // another router was heard
 	sent     time.Time // the last advert that was no resignation
 	answered time.Time // the last answer to a losing advert
 
@@ -291,7 +292,7 @@ func (r *Router) Counters() Counters {
 	return c
 }
 
-// Holds tells whether this node should hold the addresses: in MASTER, and for a moment after a planned hand-over.
+// Holds tells whether this node should hold the addresses: in MASTER, and for a moment after another one has become it.
 func (r *Router) Holds() bool { return r.state == Master || !r.linger.until.IsZero() }
 
 // HandingOver tells whether a planned hand-over waits for a peer.

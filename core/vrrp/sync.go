@@ -28,6 +28,7 @@ func (r *Router) withdraw(now time.Time, reason string) {
 	default:
 		r.send(now, 0)
 		r.becomeBackup(now, reason)
+		r.linger = linger{until: now.Add(lingerTime)} // who takes one member takes all
 	}
 }
 
