@@ -177,6 +177,7 @@ func (b *block) eventKinds() []event.Kind {
 	all := []string{
 		string(event.Daemon), string(event.Instance), string(event.Group), string(event.Address), string(event.Route), string(event.RealServer), string(event.Service),
 		string(event.Checker), string(event.Plugin), string(event.Notifier), string(event.Fencer), string(event.Interface),
+		string(event.Node), string(event.Witness),
 	}
 	names, places := b.names("events")
 	kinds := make([]event.Kind, 0, len(names))

@@ -30,6 +30,8 @@ const (
 	Plugin     Kind = "plugin"
 	Notifier   Kind = "notifier"
 	Fencer     Kind = "fencer"
+	Node       Kind = "node"
+	Witness    Kind = "witness"
 	Interface  Kind = "interface"
 )
 

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/health"
 	"github.com/vipward/vipward/core/heartbeat"
 	"github.com/vipward/vipward/core/vrrp"
@@ -66,32 +67,8 @@ type Peer struct {
 	// Paths to it; the first one is the address of its block node.
 	Paths []heartbeat.Path
 	// Fencing of it.
-	Fencing Fencing
+	Fencing guard.Fencing
 }
-
-// Fencing is one block `fencing`.
-type Fencing struct {
-	// Mode says what a takeover waits for; empty for FencingOff.
-	Mode FencingMode
-	// Delay before a shot, within which the evidence may change.
-	Delay time.Duration
-	// Levels of fencers, by name: the next one is tried when one has failed. All of a level must confirm.
-	Levels [][]string
-	// DryRun says what would be done and does not do it.
-	DryRun bool
-	// AutoRejoin lets the node take part again as soon as it is back, without a word of an operator.
-	AutoRejoin bool
-}
-
-// FencingMode is how far fencing decides about a takeover.
-type FencingMode string
-
-// The modes.
-const (
-	FencingOff        FencingMode = "off"
-	FencingBestEffort FencingMode = "best_effort"
-	FencingRequired   FencingMode = "required"
-)
 
 // OnHoldExpired is what ends HOLD.
 type OnHoldExpired string

@@ -6,6 +6,7 @@ import (
 
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/health"
 	"github.com/vipward/vipward/core/vrrp"
 )
@@ -93,11 +94,10 @@ type (
 	}
 	// Fenced is the end of a [FenceOrder].
 	Fenced struct {
-		ID uint64
-		// OK tells that the node is confirmed to be off. A dry run is never OK.
-		OK bool
-		// Evidence says what was found out, or why it failed.
-		Evidence string
+		// Node and ID are those of the order.
+		Node string
+		ID   uint64
+		guard.FenceResult
 	}
 	// Witnessed is the answer to a [WitnessAsk].
 	Witnessed struct {
@@ -210,10 +210,9 @@ type Ask struct {
 
 // FenceOrder has one level of fencers switch a node off, one after the other, and confirm it.
 type FenceOrder struct {
-	ID      uint64
-	Node    string
-	Fencers []string
-	DryRun  bool
+	// Node that is to be off; the order's ID is unique for it.
+	Node string
+	guard.FenceOrder
 }
 
 // WitnessAsk asks the witness for the right to hold an instance.
