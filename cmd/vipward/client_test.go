@@ -142,6 +142,28 @@ func (d small) Reload(_ context.Context, path string) (control.Reloaded, error) 
 	return control.Reloaded{ConfigHash: "abcdef0123456789", Changed: path != "", Warnings: warning}, nil
 }
 
+// Drain finds 10.99.0.21 with connections that never end, and refuses 10.99.0.22 unless it is forced; that one has none.
+func (d small) Drain(_ context.Context, r control.DrainRequest) (control.DrainState, error) {
+	if strings.HasPrefix(r.RealServer, "10.99.0.22") && !r.Force {
+		return control.DrainState{}, fmt.Errorf("%w: without 10.99.0.22:80 the service web would have no server that takes connections", node.ErrRefused)
+	}
+	s, err := d.DrainState(r.Service, netip.MustParseAddrPort(r.RealServer))
+	s.Text = r.RealServer + " of web takes no new connections"
+	return s, err
+}
+
+func (d small) Undrain(_ context.Context, r control.DrainRequest) (control.DrainState, error) {
+	return control.DrainState{Text: r.RealServer + " of web takes connections again"}, nil
+}
+
+func (d small) DrainState(service string, server netip.AddrPort) (control.DrainState, error) {
+	s := control.DrainState{Service: service, RealServer: server, Drained: true, Since: &d.started, Done: true}
+	if server.Addr() == netip.MustParseAddr("10.99.0.21") {
+		s.ActiveConnections, s.Done = 7, false
+	}
+	return s, nil
+}
+
 func (d small) ReloadPlugin(context.Context, string) error { return nil }
 
 func (d small) Fence(_ context.Context, r control.FenceRequest) (control.FenceAnswer, error) {

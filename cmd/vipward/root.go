@@ -57,6 +57,8 @@ func commands(g *globals) []*cobra.Command {
 		newStatusCommand(g),
 		newEventsCommand(g),
 		newFailoverCommand(g),
+		newDrainCommand(g),
+		newUndrainCommand(g),
 		newFenceCommand(g),
 		newDigestCommand(g),
 		newPluginCommand(g),

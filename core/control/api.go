@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"github.com/vipward/vipward/core/config"
@@ -21,6 +22,13 @@ type API interface {
 	// Failover hands an instance over to its peer and returns when that is done: what was done, and how long it took from the
 	// command to the peer's first advert. Errors wrap node.ErrUnknown, node.ErrRefused or node.ErrTimeout.
 	Failover(ctx context.Context, instance string) (text string, took time.Duration, err error)
+	// Drain keeps new connections from a real server until [API.Undrain], also over a restart; it does not wait for those that the
+	// server has. Errors wrap node.ErrNotFound or node.ErrRefused. RealServer of the request is an address with a port.
+	Drain(ctx context.Context, r DrainRequest) (DrainState, error)
+	// Undrain ends that.
+	Undrain(ctx context.Context, r DrainRequest) (DrainState, error)
+	// DrainState is how far that is. It must not wait for the loop.
+	DrainState(service string, server netip.AddrPort) (DrainState, error)
 	// ReloadPlugin replaces the process of a plugin that is in use, and returns when the new one works. On an error the old one
 	// goes on.
 	ReloadPlugin(ctx context.Context, name string) error

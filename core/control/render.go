@@ -162,7 +162,7 @@ func (r renderer) realServer(cfg node.Service) func(node.RealServerStatus) RealS
 }
 
 func serverState(s node.RealServerStatus) string {
-	if s.Status == health.Up && s.EffectiveWeight == 0 && !s.Aside {
+	if s.Drained || s.Status == health.Up && s.EffectiveWeight == 0 && !s.Aside {
 		return "drain"
 	}
 	return string(s.Status)

@@ -18,6 +18,8 @@ func (s *Server) Handler() http.Handler {
 	mux := s.routes()
 	mux.HandleFunc("POST /v1/reload", s.reload)
 	mux.HandleFunc("POST /v1/failover", s.failover)
+	mux.HandleFunc("POST /v1/drain", s.drain)
+	mux.HandleFunc("POST /v1/undrain", s.undrain)
 	mux.HandleFunc("POST /v1/plugins/{name}/reload", s.reloadPlugin)
 	mux.HandleFunc("POST /v1/fence", s.fence)
 	return headers(mux)
@@ -43,6 +45,7 @@ func (s *Server) routes() *http.ServeMux {
 	mux.HandleFunc("GET /readyz", s.fresh(s.ready))
 	mux.HandleFunc("GET /vip/{name...}", s.fresh(s.vip))
 	mux.HandleFunc("GET /v1/status", s.fresh(func(w http.ResponseWriter, _ *http.Request) { answer(w, s.API.Status()) }))
+	mux.HandleFunc("GET /v1/drain", s.fresh(s.drainState))
 	mux.HandleFunc("GET /v1/events", s.events)
 	mux.Handle("GET /metrics", s.Metrics)
 	return mux
@@ -156,7 +159,7 @@ func statusOf(err error) int {
 	switch {
 	case errors.As(err, &c):
 		return http.StatusUnprocessableEntity
-	case errors.Is(err, node.ErrUnknown), errors.Is(err, errUnknownPlugin), errors.Is(err, ErrNotFound):
+	case errors.Is(err, node.ErrUnknown), errors.Is(err, node.ErrNotFound), errors.Is(err, errUnknownPlugin), errors.Is(err, ErrNotFound):
 		return http.StatusNotFound
 	case errors.Is(err, ErrRequest):
 		return http.StatusBadRequest

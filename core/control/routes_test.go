@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -37,6 +38,24 @@ func (d *daemon) Reload(_ context.Context, path string) (Reloaded, error) {
 
 func (d *daemon) Failover(_ context.Context, instance string) (string, time.Duration, error) {
 	return instance + " was handed over to 10.99.0.12", 3100 * time.Microsecond, d.err
+}
+
+// Drain finds every server busy with three connections.
+func (d *daemon) Drain(_ context.Context, r DrainRequest) (DrainState, error) {
+	if d.err != nil {
+		return DrainState{}, d.err
+	}
+	s, err := d.DrainState(r.Service, netip.MustParseAddrPort(r.RealServer))
+	s.Text = fmt.Sprintf("drained, force %v", r.Force)
+	return s, err
+}
+
+func (d *daemon) Undrain(_ context.Context, r DrainRequest) (DrainState, error) {
+	return DrainState{Service: r.Service, RealServer: netip.MustParseAddrPort(r.RealServer), Text: "put back"}, d.err
+}
+
+func (d *daemon) DrainState(service string, server netip.AddrPort) (DrainState, error) {
+	return DrainState{Service: service, RealServer: server, Drained: true, ActiveConnections: 3}, nil
 }
 
 func (d *daemon) ReloadPlugin(context.Context, string) error { return d.err }

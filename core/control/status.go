@@ -152,7 +152,7 @@ type Service struct {
 // RealServer is one server of a service.
 type RealServer struct {
 	Address netip.AddrPort `json:"address"`
-	// State is up, down, unknown, or drain: up with weight 0, so that it gets no new connections.
+	// State is up, down, unknown, or drain: drained by an operator, or up with weight 0, so that it gets no new connections.
 	State   string `json:"state"`
 	Forward string `json:"forward"`
 	// Weight is that of the configuration, EffectiveWeight that in IPVS.

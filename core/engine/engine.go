@@ -97,6 +97,7 @@ type engine struct {
 	verdicts  *verdicts
 	fencers   *fencers
 	marks     *marks
+	drains    *drains
 	socket    net.Listener
 	listener  *readOnly
 
@@ -179,6 +180,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 		Report: func(a node.ServicesApplied) { e.loop.Add(a) },
 	})
 	e.verdicts = newVerdicts(filepath.Join(e.opt.StateDir, cfg.Node.Name+".verdicts.json"), e.log)
+	e.drains = &drains{path: filepath.Join(e.opt.StateDir, cfg.Node.Name+".drains.json"), log: e.log}
 	e.marks = &marks{path: filepath.Join(e.opt.StateDir, cfg.Node.Name+".marks.json"), log: e.log}
 	e.links = kernel.NewLinks(kernel.LinkOptions{Logger: e.log, Changed: e.linksChanged, Drift: e.addresses.Drift})
 	e.outbox = outbox.New(outbox.Options{
@@ -204,6 +206,7 @@ func (e *engine) run(ctx context.Context, sig Signals) error {
 		func(ctx context.Context) error { return e.verdicts.run(ctx, e.loop) },
 		e.fencers.run,
 		func(ctx context.Context) error { return e.marks.run(ctx, e.loop) },
+		e.watchDrains,
 	}
 	for _, part := range parts {
 		g.Go(func() error { return part(ctx) })
@@ -240,7 +243,9 @@ func (e *engine) begin(ctx context.Context) error {
 	cfg := e.config.Load()
 	e.wire.Set(ports(cfg))
 	e.outbox.Set(cfg.Notifiers)
-	e.loop.Hurry(node.Start{Held: held, Marks: e.marks.read(), Verdicts: e.verdicts.read(time.Now())}, time.Now())
+	e.loop.Hurry(node.Start{
+		Held: held, Marks: e.marks.read(), Drains: e.drains.read(), Verdicts: e.verdicts.read(time.Now()),
+	}, time.Now())
 	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, cfg.Fencers...)
 	e.fencers.Set(cfg)
 	notify(e.log, stateReady)

@@ -28,6 +28,11 @@ func runLoop(t *testing.T) (*loop, *recorder, chan struct{}, chan error) {
 	n := node.New(node.Config{Name: "lb1", Instances: []node.Instance{{
 		Name: "web", Interface: "eth0", Addresses: []node.VirtualAddress{{Prefix: vip, Interface: "eth0"}},
 		VRRP: vrrp.Config{VRID: 51, Version: 3, Priority: 100, Interval: time.Second, Preempt: true, Addresses: []netip.Addr{vip.Addr()}},
+	}}, Services: []node.Service{{
+		Name: "web", RealServers: []node.RealServer{
+			{Destination: desired.Destination{Address: netip.MustParseAddrPort("10.77.0.11:80"), Weight: 1}},
+			{Destination: desired.Destination{Address: netip.MustParseAddrPort("10.77.0.12:80"), Weight: 1}},
+		},
 	}}})
 	l, r := newLoop(n), &recorder{}
 	l.send = func(a node.Advert) { r.adverts = append(r.adverts, a) }

@@ -111,7 +111,7 @@ func (m *marks) keep(now []node.Mark) {
 	}
 	text, err := json.Marshal(file)
 	if err == nil {
-		err = replaceFile(m.path, append(text, '\n'))
+		err = replaceFile(m.path, append(text, '\n'), false)
 	}
 	if err != nil && !m.failed {
 		m.log.Warn("the numbers of signed adverts cannot be kept; after a restart recent ones could be replayed once", "error", err)

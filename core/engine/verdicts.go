@@ -145,11 +145,11 @@ func writeVerdicts(path string, verdicts []node.Verdict) error {
 	if len(text) > maxVerdicts {
 		return fmt.Errorf("write %s: %d bytes are more than %d", path, len(text), maxVerdicts)
 	}
-	return replaceFile(path, append(text, '\n'))
+	return replaceFile(path, append(text, '\n'), false)
 }
 
-// replaceFile writes a file so that a reader sees the old one or the new one.
-func replaceFile(path string, text []byte) (err error) {
+// replaceFile writes a file so that a reader sees the old one or the new one; with durable it outlives a crash of the machine, too.
+func replaceFile(path string, text []byte, durable bool) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
 	if err != nil {
 		return err
@@ -160,6 +160,9 @@ func replaceFile(path string, text []byte) (err error) {
 		}
 	}()
 	_, err = f.Write(text)
+	if durable {
+		err = errors.Join(err, f.Sync())
+	}
 	if err := errors.Join(err, f.Close()); err != nil {
 		return err
 	}

@@ -43,7 +43,13 @@ type Services struct {
 	drift  chan struct{}
 	dial   func() (ipvsTable, error)
 	sysctl func(name string) (string, error)
-	counts atomic.Pointer[node.Traffic]
+	counts atomic.Pointer[counted]
+}
+
+// counted is what the table counted at an instant.
+type counted struct {
+	traffic node.Traffic
+	at      time.Time
 }
 
 // ipvsWish is what IPVS should hold.
@@ -55,7 +61,7 @@ type ipvsWish struct {
 // NewServices makes an applier without a wish.
 func NewServices(opt ServiceOptions) *Services {
 	s := &Services{opt: opt, wish: newMailbox[ipvsWish](), drift: make(chan struct{}, 1), dial: dialIPVS, sysctl: readSysctl}
-	s.counts.Store(&node.Traffic{})
+	s.counts.Store(&counted{})
 	return s
 }
 
@@ -74,7 +80,13 @@ func (s *Services) Wait(ctx context.Context) error { return s.wish.wait(ctx) }
 
 // Stats is what the table counts for all services, as of the last look at it, which is about a second old. It is shared:
 // callers must not change it.
-func (s *Services) Stats() node.Traffic { return *s.counts.Load() }
+func (s *Services) Stats() node.Traffic { return s.counts.Load().traffic }
+
+// StatsAt is [Services.Stats] with the instant of the look; zero before the first.
+func (s *Services) StatsAt() (node.Traffic, time.Time) {
+	c := s.counts.Load()
+	return c.traffic, c.at
+}
 
 // Run applies the wishes until ctx ends. The last wish then stays in force.
 func (s *Services) Run(ctx context.Context) error {
@@ -123,7 +135,7 @@ type serviceApplier struct {
 	want     []desired.Service
 	timeouts desired.Timeouts
 	settled  bool // the last pass left the table as it was wished
-	counts   node.Traffic
+	counts   counted
 	err      string // of the last pass
 	told     string // the last error reported
 	repaired []string
@@ -134,7 +146,7 @@ type serviceApplier struct {
 // pass compares and applies once, and says when the next pass is due. A fresh wish is new since the pass before.
 func (a *serviceApplier) pass(fresh bool) time.Duration {
 	if len(a.want) == 0 && len(a.owned.keys) == 0 && a.timeouts == (desired.Timeouts{}) && a.owned.before == nil {
-		a.err, a.counts, a.settled, a.lacks = "", nil, true, nil
+		a.err, a.counts, a.settled, a.lacks = "", counted{at: time.Now()}, true, nil
 		return lookEvery // a node without services needs no IPVS
 	}
 	start := time.Now()
@@ -151,11 +163,12 @@ func (a *serviceApplier) pass(fresh bool) time.Duration {
 
 // apply makes the changes that are needed. With repairing, each of them undoes what somebody else has done.
 func (a *serviceApplier) apply(repairing bool) error {
+	at := time.Now()
 	have, counts, err := a.backend.list()
 	if err != nil {
 		return err
 	}
-	a.counts = counts
+	a.counts = counted{counts, at}
 	wanted := make(map[desired.ServiceKey]bool, len(a.want))
 	for _, s := range a.want {
 		wanted[s.ServiceKey] = true

@@ -63,6 +63,8 @@ type (
 		Held []desired.AddressKey
 		// Marks are the numbers that signed adverts of a former run have used.
 		Marks []Mark
+		// Drains are the real servers that an operator had drained in a former run.
+		Drains []Drained
 		// Verdicts are those of a former run, where they are young enough to be believed until the first results come.
 		Verdicts []Verdict
 	}
@@ -127,6 +129,18 @@ type (
 		// ID comes back in the answer.
 		ID uint64
 	}
+	// Drain takes a real server out: it gets no new connections, and keeps those that it has. The result comes as an [Answer].
+	Drain struct {
+		// Service and Server name it.
+		Service string
+		Server  netip.AddrPort
+		// Undo puts it back instead.
+		Undo bool
+		// Force does it also where the service would go down without the server.
+		Force bool
+		// ID comes back in the answer.
+		ID uint64
+	}
 )
 
 func (Received) input()        {}
@@ -148,6 +162,7 @@ func (Fenced) input()          {}
 func (Witnessed) input()       {}
 func (Confirm) input()         {}
 func (Maintain) input()        {}
+func (Drain) input()           {}
 
 // Link is the state of one interface.
 type Link struct {

@@ -18,6 +18,8 @@ import (
 var (
 	// ErrUnknown means that nothing has the name that the command gave.
 	ErrUnknown = errors.New("unknown instance")
+	// ErrNotFound means the same of a service or real server.
+	ErrNotFound = errors.New("not found")
 	// ErrRefused means that the command would do harm, or has nothing to do, in the present state.
 	ErrRefused = errors.New("refused")
 	// ErrTimeout means that the peer did not do its part in time; everything is as before.
@@ -119,6 +121,8 @@ func (n *Node) Step(now time.Time, in Input) Output {
 		n.stop(now)
 	case Failover:
 		n.failover(now, in)
+	case Drain:
+		n.drain(now, in)
 	case Told:
 		n.emit(in.Event)
 	case Timeout:
@@ -191,6 +195,7 @@ func (n *Node) start(now time.Time, in Start) {
 	n.dirty = true
 	n.held = in.Held
 	n.rememberMarks(now, in.Marks)
+	n.resumeDrains(in.Drains)
 	n.remember(now, in.Verdicts)
 }
 

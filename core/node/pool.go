@@ -181,6 +181,8 @@ func (n *Node) inTable(now time.Time, v *service, s *server) (weight int, there 
 	switch sorry := n.sorry(now, v); {
 	case sorry && v.cfg.Sorry.Inhibit:
 		return 0, true
+	case s.drains() && (s.status == health.Up || s.kept):
+		return 0, true
 	case s.status == health.Up && !sorry:
 		return s.ramped(now, v.cfg.SlowStart), true
 	case s.kept && !sorry:

@@ -35,6 +35,7 @@ type server struct {
 	raw      health.Status // what its checks say, before damping
 	fell     time.Time     // when it went down last; zero where it never was up
 	kept     bool          // in the table though it is down
+	drained  time.Time     // since when an operator keeps new connections from it; zero for not
 	risen    time.Time     // when its slow start began; zero for none
 	failures []time.Time   // for damping
 	damped   bool          // kept out by damping
@@ -159,17 +160,7 @@ func (n *Node) verdict(cfg RealServer) (status health.Status, reason string) {
 // judgeService brings a service to what its servers are. A hysteresis keeps it from going to and fro.
 func (n *Node) judgeService(now time.Time, v *service) {
 	n.eject(now, v)
-	weight := 0
-	for _, s := range v.servers {
-		if s.status == health.Up || s.kept {
-			weight += s.weight
-		}
-	}
-	need := max(v.cfg.Quorum, 1) + v.cfg.Hysteresis
-	if v.up {
-		need = max(v.cfg.Quorum, 1) - v.cfg.Hysteresis
-	}
-	if up := weight >= need; up != v.up {
+	if up := v.weight() >= v.need(); up != v.up {
 		v.up, n.dirty = up, true
 		reason := ""
 		if !up {
@@ -178,4 +169,22 @@ func (n *Node) judgeService(now time.Time, v *service) {
 		n.emit(v.transition(up, reason))
 	}
 	v.due = n.due(now, v)
+}
+
+// weight is that of the servers that count, together.
+func (v *service) weight() (sum int) {
+	for _, s := range v.servers {
+		if s.serves() {
+			sum += s.weight
+		}
+	}
+	return sum
+}
+
+// need is the weight at which the service is up.
+func (v *service) need() int {
+	if v.up {
+		return max(v.cfg.Quorum, 1) - v.cfg.Hysteresis
+	}
+	return max(v.cfg.Quorum, 1) + v.cfg.Hysteresis
 }

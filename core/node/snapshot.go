@@ -127,6 +127,8 @@ type RealServerStatus struct {
 	EffectiveWeight int
 	// Aside tells that it is not in the table though it is up, since the sorry server serves instead.
 	Aside bool
+	// Drained tells that an operator has taken it out; Since and Reason are then those of the drain.
+	Drained bool
 	// Kept tells that it is in the table though it is down, since our own network is suspected.
 	Kept bool
 }

@@ -76,6 +76,9 @@ func (n *Node) rows(now time.Time, v *service) []RealServerStatus {
 			st.EffectiveWeight = w
 		}
 		st.Kept, st.Aside = r.kept, n.sorry(now, v)
+		if r.drains() {
+			st.Drained, st.Since, st.Reason = true, r.drained, drainedByOperator+r.otherwise()
+		}
 		v.rows[k] = st
 	}
 	return v.rows
