@@ -44,7 +44,7 @@ type Guard struct {
 	// those that have a VIP on its network.
 	Gateway bool
 	// OnHoldExpired is what to do when a silent peer still answers for the VIP after its lease.
-	OnHoldExpired OnHoldExpired
+	OnHoldExpired guard.OnHoldExpired
 	// Witness is the name of the witness; empty for none. WitnessTTL is how long its grants last, in whole seconds.
 	Witness    string
 	WitnessTTL time.Duration
@@ -69,16 +69,6 @@ type Peer struct {
 	// Fencing of it.
 	Fencing guard.Fencing
 }
-
-// OnHoldExpired is what ends HOLD.
-type OnHoldExpired string
-
-// The ends.
-const (
-	HoldOn       OnHoldExpired = "hold"
-	HoldFence    OnHoldExpired = "fence"
-	HoldTakeover OnHoldExpired = "takeover"
-)
 
 // Instance is one block vrrp_instance, as this node sees it.
 type Instance struct {

@@ -1,0 +1,142 @@
+package guard
+
+import "time"
+
+// Evidence is what is known at the instant at which a router would become master of an instance. The zero value knows nothing, and
+// lets it: a node without any of this takes over when VRRP says so.
+type Evidence struct {
+	// Cut is why the own link carries nothing; empty while it is up.
+	Cut string
+	// References are the addresses that prove that this node is not cut off.
+	References Voice
+	// Claim is why the router would be master.
+	Claim Claim
+	// Peer is what the other members say by heartbeats.
+	Peer Peer
+	// VIP is who answers for the addresses.
+	VIP Answerer
+	// Waited is for how long the router would have been master, if it might.
+	Waited time.Duration
+	// PeerLease is how long the kernel of a silent peer keeps addresses that its daemon does not renew.
+	PeerLease time.Duration
+	// OnHoldExpired is what ends the wait for a silent peer that still answers.
+	OnHoldExpired OnHoldExpired
+	// Mode is the strictest of the block fencing of the members that are silent; empty for FencingOff. A dry run counts as off.
+	Mode FencingMode
+	// Fence is how far the fencing of them is, Cleared whether it stands in the way no longer.
+	Fence   FenceStanding
+	Cleared bool
+	// Witness is what the witness says.
+	Witness Grant
+}
+
+// Voice is whether somebody who was asked has answered.
+type Voice string
+
+// The voices.
+const (
+	// VoiceNone: there is nobody to ask, or the question cannot be asked.
+	VoiceNone Voice = ""
+	// VoiceAsked: an answer may still come.
+	VoiceAsked Voice = "asked"
+	// VoiceHeard: at least one has answered.
+	VoiceHeard Voice = "answers"
+	// VoiceSilent: nobody has answered in time.
+	VoiceSilent Voice = "silent"
+)
+
+// Claim is why a router would become master.
+type Claim string
+
+// The claims.
+const (
+	// ClaimSilence: no advert has come for a down interval, or none was ever heard.
+	ClaimSilence Claim = "silence"
+	// ClaimResigned: the master has just resigned by an advert of priority 0.
+	ClaimResigned Claim = "resigned"
+	// ClaimRank: a master of lower rank is heard, which will yield to this node's first advert.
+	ClaimRank Claim = "rank"
+)
+
+// Peer is what the other members say of an instance by heartbeats.
+type Peer struct {
+	// Heard is VoiceHeard while one is alive, VoiceSilent where none is that was heard before, VoiceNone where none ever was: it may
+	// be of another make.
+	Heard Voice
+	// Name of the member that the rest is of: one that is master, if there is one.
+	Name string
+	// Silent are the names of the members that are not heard now, joined for people; empty for none.
+	Silent string
+	// Master tells that it says it is MASTER.
+	Master bool
+	// Isolated tells that it cannot reach its references, or that its link is down.
+	Isolated bool
+	// Outranked tells that this node has the higher priority and would preempt it.
+	Outranked bool
+	// Ignored is for how long it has been asked to let go and has not.
+	Ignored time.Duration
+}
+
+// Answerer is who answers for the addresses of an instance, other than this node.
+type Answerer struct {
+	// Who it is.
+	Who Who
+	// Text names it for people, with its MAC address and the VIP.
+	Text string
+}
+
+// Who is a kind of machine.
+type Who string
+
+// The kinds of machines.
+const (
+	// WhoUnprobed: nobody is asked, by configuration, or because the addresses cannot be asked for.
+	WhoUnprobed Who = ""
+	// WhoAsked: the question was asked too short a time ago.
+	WhoAsked Who = "asked"
+	// WhoNobody: silence.
+	WhoNobody Who = "nobody"
+	// WhoPeer: another member, by its own or the virtual router's MAC address.
+	WhoPeer Who = "peer"
+	// WhoServer: a real server that should not (arp_ignore).
+	WhoServer Who = "real server"
+	// WhoStranger: somebody else.
+	WhoStranger Who = "stranger"
+)
+
+// Grant is what the witness says.
+type Grant struct {
+	// State of it.
+	State GrantState
+	// Text names the holder, or says why there is no answer.
+	Text string
+	// Needed tells that without its answer there is no takeover; else an answer is wanted, and a refusal obeyed.
+	Needed bool
+}
+
+// GrantState is how a request to the witness stands.
+type GrantState string
+
+// The states of a grant.
+const (
+	// GrantNone: there is no witness.
+	GrantNone GrantState = ""
+	// GrantAsked: the answer is awaited.
+	GrantAsked GrantState = "asked"
+	// GrantHeld: this node may hold the instance.
+	GrantHeld GrantState = "granted"
+	// GrantRefused: another node holds it.
+	GrantRefused GrantState = "refused"
+	// GrantUnreachable: the witness does not answer.
+	GrantUnreachable GrantState = "unreachable"
+)
+
+// OnHoldExpired is what ends HOLD.
+type OnHoldExpired string
+
+// The ends.
+const (
+	HoldOn       OnHoldExpired = "hold"
+	HoldFence    OnHoldExpired = "fence"
+	HoldTakeover OnHoldExpired = "takeover"
+)
