@@ -60,6 +60,7 @@ func commands(g *globals) []*cobra.Command {
 		newDrainCommand(g),
 		newUndrainCommand(g),
 		newFenceCommand(g),
+		newRealServerCommand(g),
 		newDigestCommand(g),
 		newPluginCommand(g),
 		newVersionCommand(g),

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -22,12 +23,32 @@ func forwardNAT(t *T) {
 
 // tun: the packets come in a tunnel, and the real servers answer the client directly.
 func forwardTUN(t *T) {
-	l := newService(t, edit{`forward   = "dr"`, `forward   = "tun"`}, edit{`scheduler = "rr"`, `scheduler = "sh"`})
-	for _, node := range []string{topology.RS1, topology.RS2} {
-		l.exec(node, "ip", "link", "set", "tunl0", "up")
-		l.exec(node, "sysctl", "-qw", "net.ipv4.conf.tunl0.rp_filter=0")
-	}
+	l := newServiceBy(t, "tun", edit{`forward   = "dr"`, `forward   = "tun"`}, edit{`scheduler = "rr"`, `scheduler = "sh"`})
 	l.served("-i")
+	l.mends(topology.RS2)
+}
+
+// mends spoils a real server in every way, does what the check of the command proposes, and has it undone.
+func (l *lab) mends(node string) {
+	l.realServer(node, "check")
+	l.exec(node, "sh", "-c", "ip address del 10.77.0.100/32 dev lo; ip address del 10.77.0.100/32 dev tunl0; ip link set tunl0 down; sysctl -qw net.ipv4.conf.tunl0.rp_filter=1; "+
+		"sysctl -qw net.ipv4.conf.all.arp_ignore=0; sysctl -qw net.ipv4.conf.all.arp_announce=0")
+	out, err := l.Node(node).Output(filepath.Join(l.Bin, "vipward"), "realserver", "check", "--root", filepath.Join(l.Dir, node))
+	if err == nil || strings.Count(out, "\n") != 6 {
+		l.Errorf("the check of a spoilt real server ends with %v and says %q, want six problems", err, out)
+	}
+	for line := range strings.Lines(out) {
+		if _, mend, ok := strings.Cut(line, "Mend it by: "); ok {
+			l.exec(node, "sh", "-c", mend)
+		}
+	}
+	l.realServer(node, "check")
+	l.realServer(node, "remove")
+	out, err = l.Node(node).Output("sh", "-c", "ip -o address show; ip -o link show up; cat /proc/sys/net/ipv4/conf/all/arp_*e")
+	l.Must(err)
+	if strings.Contains(out, "10.77.0.100") || strings.Contains(out, "tunl0") || !strings.HasSuffix(out, "0\n0\n") {
+		l.Errorf("the real server holds after the removal: %s", out)
+	}
 }
 
 // served asserts that requests through the VIP are answered, with the servers in IPVS by that option of ipvsadm.

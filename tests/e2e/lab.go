@@ -59,12 +59,29 @@ func newPair(t *T, edit ...edit) *lab {
 }
 
 // newService is the network of the example: two web servers behind the directors. The directors are not started.
-func newService(t *T, edit ...edit) *lab {
+func newService(t *T, edit ...edit) *lab { return newServiceBy(t, "dr", edit...) }
+
+// newServiceBy is the same with real servers that take packets by that method: dr or tun.
+func newServiceBy(t *T, method string, edit ...edit) *lab {
 	l := newNet(t)
+	for _, node := range []string{topology.RS1, topology.RS2} {
+		l.realServer(node, "setup", "--method", method, "--vip", topology.VIP.String())
+	}
 	l.rs1 = l.serve(topology.RS1, "index.html", "rs1", "10.77.0.11:80", "10.77.0.100:80")
 	l.rs2 = l.serve(topology.RS2, "index.html", "rs2", "10.77.0.12:80", "10.77.0.100:80")
 	l.directors("pair-dr.hcl", edit...)
 	return l
+}
+
+// realServer runs a command on a real server, which has to succeed, and returns what it printed.
+func (l *lab) realServer(node, command string, args ...string) string {
+	args = append([]string{"realserver", command, "--root", filepath.Join(l.Dir, node)}, args...)
+	out, err := l.Node(node).Output(filepath.Join(l.Bin, "vipward"), args...)
+	if err != nil {
+		l.Fatalf("vipward %s on %s: %v\n%s", strings.Join(args, " "), node, err, out)
+	}
+	l.Logf("%s: vipward realserver %s: %s", node, command, out)
+	return out
 }
 
 func (l *lab) directors(config string, edits ...edit) {

@@ -59,17 +59,14 @@ func throughDR(t *T) {
 
 // throughTUN: tunnels with a check by TCP; a server whose tunnel device filters what comes out of the tunnel.
 func throughTUN(t *T) {
-	l := newService(t, edit{"virtual_server \"web\" {", plainService}, edit{"scheduler = \"rr\"\n  forward   = \"dr\"", "scheduler = \"rr\"\n  forward   = \"tun\""},
+	l := newServiceBy(t, "tun", edit{"virtual_server \"web\" {", plainService}, edit{"scheduler = \"rr\"\n  forward   = \"dr\"", "scheduler = \"rr\"\n  forward   = \"tun\""},
 		edit{"  check \"http\" {\n    path     = \"/index.html\"\n    status   = [200]\n", "  check \"tcp\" {\n    through_vip = true\n"})
-	for _, node := range []string{topology.RS1, topology.RS2} {
-		l.exec(node, "ip", "link", "set", "tunl0", "up")
-		t.Must(l.Node(node).Sysctl("ipv4/conf/tunl0/rp_filter", "0"))
-	}
 	l.up()
 	l.seen("at the beginning", "up")
 	const filter = "net.ipv4.conf.tunl0.rp_filter="
-	l.without("a loose filter", []string{"sysctl", "-qw", filter + "1"}, []string{"sysctl", "-qw", filter + "0"})
-	l.without("the VIP", []string{"ip", "address", "del", "10.77.0.100/32", "dev", "lo"}, []string{"ip", "address", "add", "10.77.0.100/32", "dev", "lo"})
+	l.without("a loose filter", []string{"sysctl", "-qw", filter + "1"}, []string{"sysctl", "-qw", filter + "2"})
+	l.without("the VIP", []string{"sh", "-c", "ip address del 10.77.0.100/32 dev lo; ip address del 10.77.0.100/32 dev tunl0"},
+		[]string{"sh", "-c", "ip address add 10.77.0.100/32 dev lo; ip address add 10.77.0.100/32 dev tunl0"})
 }
 
 // seen waits until both directors find rs1 in that state through the VIP, and rs2 up. By the plain check both are up.

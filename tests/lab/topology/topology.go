@@ -162,25 +162,19 @@ func (n *Node) addresses() error {
 	if err := addAddress("eth0", lan); err != nil {
 		return err
 	}
-	if err := setUp("lo"); err != nil {
-		return err
-	}
-	if n.server() {
-		return addAddress("lo", netip.PrefixFrom(VIP, 32))
-	}
-	return nil
+	return setUp("lo")
 }
 
 func (n *Node) server() bool   { return n.Name == RS1 || n.Name == RS2 }
 func (n *Node) director() bool { return n.Name == LB1 || n.Name == LB2 }
 
-// sysctls are what direct routing asks of the real servers, so that only the director answers ARP for the VIP, and what lets
-// a director forward what still comes to it after it has given up the VIP.
+// sysctls are a strict filter on the real servers, as many distributions have it, and what lets a director forward what still comes
+// to it after it has given up the VIP. What direct routing asks of the real servers is for `vipward realserver setup`.
 func (n *Node) sysctls() error {
 	set := [][2]string{{"ipv4/conf/all/rp_filter", "0"}, {"ipv4/conf/default/rp_filter", "0"}}
 	switch {
 	case n.server():
-		set = append(set, [2]string{"ipv4/conf/all/arp_ignore", "1"}, [2]string{"ipv4/conf/all/arp_announce", "2"})
+		set[0][1] = "1"
 	case n.director():
 		set = append(set, [2]string{"ipv4/ip_forward", "1"}, [2]string{"ipv4/conf/all/send_redirects", "0"},
 			[2]string{"ipv4/conf/default/send_redirects", "0"}, [2]string{"ipv4/ip_nonlocal_bind", "1"})
