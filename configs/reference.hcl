@@ -95,18 +95,28 @@ checker "http" "local" {
 notifier "exec" "script" {
   command = ["/etc/vipward/notify.sh"]
 
-  events = ["instance", "group", "real_server"] # of: daemon, instance, group, address, route, real_server, service, checker, plugin, notifier, fencer, interface
+  events = ["instance", "group", "real_server"] # of: daemon, instance, group, address, route, real_server, service, checker, plugin, notifier, fencer, interface, node, witness
   retry  = 100                                  # attempts after the first, 0 to 100; with pauses of 1s, 2s, 4s up to 1m
 }
 
 # What can take the power away from a node. Besides these attributes it takes those of the plugin: exec, fence-agent, ipmi, redfish,
-# ssh, webhook. The daemon asks each how its node is every 5 minutes; vipward fence test tries it without an effect. Nothing is
-# switched yet: the block fencing, which says when, is not yet supported.
+# ssh, webhook. The daemon asks each how its node is every 5 minutes; vipward fence test tries it without an effect. When it
+# switches the node off says the block fencing.
 fencer "exec" "lb-power" {
   off    = ["/usr/local/sbin/power", "off", "{node}"]
   status = ["/usr/local/sbin/power", "status", "{node}"] # exit status 0 for on, 2 for off
 
   timeout = "20s" # of one call, 1s to 60s
+}
+
+# When the node lb2 is taken off before, or while, another one takes over from it. Every attribute may differ by node.
+fencing "lb2" {
+  mode        = "off" # required: a takeover waits for the confirmation; best_effort: for it or 5s, whichever comes first
+  delay       = "0s"  # before the shot, 0s to 1m; a node that owns less than its silent peer waits at least 5s
+  dry_run     = false # true: say what would be done, have the fencers try it without an effect, and wait for nothing
+  auto_rejoin = false # true: lb2 takes part again as soon as it is back; else after vipward maintenance off on it
+
+  level { devices = ["lb-power"] } # all must confirm; the next level is tried when one has failed twice
 }
 
 # A virtual router.

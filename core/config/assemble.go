@@ -3,6 +3,9 @@ package config
 import (
 	"fmt"
 	"net/netip"
+
+	"github.com/vipward/vipward/core/heartbeat"
+	"github.com/vipward/vipward/core/node"
 )
 
 // assemble puts together what the daemon works from.
@@ -19,6 +22,14 @@ func (l *loading) assemble() {
 	for _, s := range l.services {
 		n.Services = append(n.Services, s.Service)
 	}
+	for _, p := range l.cfg.Nodes {
+		if p.Name != n.Name {
+			n.Guard.Peers = append(n.Guard.Peers, node.Peer{
+				Name: p.Name, Paths: []heartbeat.Path{{Name: "address", Address: p.Address}},
+			})
+		}
+	}
+	l.guards(&n.Guard)
 	l.probeThrough()
 	for name := range l.pluginUsed {
 		if p := l.declaration(name); p.Lock != nil { // locked, it is as good as declared

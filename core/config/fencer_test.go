@@ -39,7 +39,6 @@ func TestTheFaultsOfAFencer(t *testing.T) {
 		{"a timeout too long", "fencer \"tcp\" \"a\" {\n  timeout = \"2m\"\n}", 2, "timeout out of range"},
 		{"a timeout too short", "fencer \"tcp\" \"a\" {\n  timeout = \"100ms\"\n}", 2, "One call of a fencer may take 1s to 60s"},
 		{"two of one name", "fencer \"tcp\" \"a\" {}\nfencer \"http\" \"a\" {}", 2, `fencer "a" is declared twice`},
-		{"the policy, which is not there yet", "fencing \"lb2\" {\n  mode = \"required\"\n}", 1, "fencing is not yet supported"},
 	} {
 		_, diags := loadText(t, tt.text, Options{Node: "lb1", Plugins: plugins()})
 		text := strings.Join(strings.Fields(textOf(diags)), " ")

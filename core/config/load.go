@@ -117,6 +117,7 @@ type loading struct {
 	trackedServices []trackedService
 	checkers        map[string]*checker
 	notifiers       map[string]bool
+	fencing         []fencing
 	labels          map[string]hcl.Range // blocks by type and labels
 
 	pluginAt   map[string]hcl.Range // blocks `plugin`, by name
@@ -147,6 +148,7 @@ func (l *loading) run() {
 	l.readCheckers(kids)
 	l.readNotifiers(kids)
 	l.readFencers(kids)
+	l.readFencing(kids)
 	l.readInstances(kids)
 	l.readGroups(kids)
 	l.readServices(kids)

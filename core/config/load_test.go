@@ -14,6 +14,7 @@ import (
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/event"
 	"github.com/vipward/vipward/core/health"
+	"github.com/vipward/vipward/core/heartbeat"
 	"github.com/vipward/vipward/core/node"
 	"github.com/vipward/vipward/core/vrrp"
 )
@@ -75,6 +76,9 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 					Scheduler:  "rr", Granularity: 32,
 				},
 			}},
+			Guard: node.Guard{Peers: []node.Peer{{
+				Name: "lb1", Paths: []heartbeat.Path{{Name: "address", Address: netip.MustParseAddr("10.77.0.1")}},
+			}}},
 		},
 		Nodes: []Node{{"lb1", netip.MustParseAddr("10.77.0.1")}, {"lb2", netip.MustParseAddr("10.77.0.2")}},
 		Checks: []Check{

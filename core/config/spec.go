@@ -41,7 +41,7 @@ func (s spec) schema() *hcl.BodySchema {
 // laterLabels are the labels of blocks that a later release builds.
 func laterLabels(block string) []string {
 	switch block {
-	case "fencing", "heartbeat":
+	case "heartbeat":
 		return []string{"NAME"}
 	}
 	return nil
@@ -80,12 +80,11 @@ func rootSpec() spec {
 		blocks: []hcl.BlockHeaderSchema{
 			header("node", "NAME"), header("variable", "NAME"), header("locals"), header("defaults"), header("listen"), header("log"),
 			header("plugin", "NAME"), header("checker", "KIND", "NAME"), header("notifier", "KIND", "NAME"),
-			header("fencer", "KIND", "NAME"),
+			header("fencer", "KIND", "NAME"), header("fencing", "NODE"),
 			header("vrrp_instance", "NAME"), header("vrrp_sync_group", "NAME"), header("virtual_server", "NAME"),
 			header("ipvs"),
 		},
 		laterBlocks: map[string]string{
-			"fencing":     "Remove the block; a block fencer may stay, and vipward fence test tries it. Leases already take the VIPs from a node whose daemon has died or hangs.",
 			"arbitration": "Remove the block. A node takes over when it no longer hears the master, as VRRP says.",
 		},
 	}

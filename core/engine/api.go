@@ -85,6 +85,9 @@ func (e *engine) metricsState() metrics.State {
 		s.Plugins = append(s.Plugins, pluginMetrics(p))
 	}
 	s.Fencers = e.fencers.metrics()
+	s.Fences = map[string]uint64{
+		"confirmed": e.shots.confirmed.Load(), "failed": e.shots.failed.Load(), "rehearsed": e.shots.rehearsed.Load(),
+	}
 	for _, q := range e.outbox.Stats() {
 		s.Outbox = append(s.Outbox, metrics.Queue(q))
 	}

@@ -96,6 +96,7 @@ type engine struct {
 	server    *control.Server
 	verdicts  *verdicts
 	fencers   *fencers
+	shots     *shots
 	marks     *marks
 	drains    *drains
 	socket    net.Listener
@@ -161,6 +162,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	e.loop.waited = func(d time.Duration) { e.metrics.LoopWait.Observe(d.Seconds()) }
 	e.loop.stepped = func(d time.Duration) { e.metrics.LoopStep.Observe(d.Seconds()) }
 	e.loop.send, e.loop.desire, e.loop.tell, e.loop.answer = e.send, e.desire, e.tell, e.answers.give
+	e.loop.fence = e.fence
 	e.wire = wire.New(wire.Options{Logger: e.log, Receive: func(p wire.Packet) {
 		e.loop.Hurry(node.Received{Interface: p.Interface, Header: p.Header, Payload: p.Payload}, p.At)
 	}})
@@ -188,6 +190,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	})
 	e.seq = e.outbox.Restore()
 	e.fencers = newFencers(e.plugins.Fence, e.emit)
+	e.shots = newShots(e.plugins.Fence, e.fenced)
 	e.server = control.NewServer(control.Options{API: e, Events: e.ring, Metrics: e.metrics.Handler(), Logger: e.log})
 	return nil
 }
@@ -204,7 +207,7 @@ func (e *engine) run(ctx context.Context, sig Signals) error {
 		func(ctx context.Context) error { return watch(ctx, e.log, e.loop) },
 		func(ctx context.Context) error { return e.onSignals(ctx, sig.Reload) },
 		func(ctx context.Context) error { return e.verdicts.run(ctx, e.loop) },
-		e.fencers.run,
+		e.fencers.run, e.shots.run,
 		func(ctx context.Context) error { return e.marks.run(ctx, e.loop) },
 		e.watchDrains,
 	}

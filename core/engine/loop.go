@@ -41,6 +41,7 @@ type loop struct {
 	desire func(*desired.State)
 	tell   func([]event.Event)
 	answer func(node.Answer)
+	fence  func(node.FenceOrder)
 	// waited and stepped observe how long an input waited and a step took.
 	waited, stepped func(time.Duration)
 
@@ -194,6 +195,9 @@ func (l *loop) obey(out node.Output) {
 	}
 	if len(out.Events) > 0 {
 		l.tell(out.Events)
+	}
+	for _, o := range out.Fences {
+		l.fence(o)
 	}
 	for _, a := range out.Answers {
 		l.answer(a)

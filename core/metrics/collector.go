@@ -45,6 +45,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, f := range s.Fencers {
 		out.gauge(c.d.fenceUp, truth(f.Up), f.Name, f.Kind)
 	}
+	for result, n := range s.Fences {
+		out.counter(c.d.fences, n, result)
+	}
 	for _, q := range s.Outbox {
 		out.gauge(c.d.outboxQueued, float64(q.Queued), q.Notifier)
 		out.counter(c.d.outboxDelivered, q.Delivered, q.Notifier)

@@ -25,6 +25,8 @@ type State struct {
 	Outbox        []Queue
 	// Fencers that were asked how their nodes are.
 	Fencers []Fencer
+	// Fences counts the orders to switch a node off, by what became of them.
+	Fences map[string]uint64
 	// Traffic of the services and their real servers, as IPVS last counted it.
 	Traffic node.Traffic
 	// LoopDropped counts inputs that found the loop's inbox full.

@@ -52,6 +52,8 @@ type Guard struct {
 	Key []byte
 	// Peers are the other members.
 	Peers []Peer
+	// AutoRejoin lets this node take part at once after it was fenced: it is what its own block `fencing` says.
+	AutoRejoin bool
 	// ConfigHash and Attributes are what the members compare.
 	ConfigHash string
 	Attributes []heartbeat.Attribute
