@@ -18,7 +18,8 @@ type group struct {
 	since  time.Time
 	reason string
 
-	tellAt time.Time // when to tell that a member waits for the others in vain; zero for never
+	tellAt  time.Time // when to tell that a member waits for the others in vain; zero for never
+	touched bool      // one of its members is, in this step
 }
 
 // adoptGroups takes the sync groups of the configuration over, and gives each instance what it has by its group. A group keeps
@@ -76,6 +77,9 @@ func (n *Node) settleGroups(now time.Time) {
 		return
 	}
 	for _, g := range n.groups {
+		if !g.touched && !n.everything && (g.tellAt.IsZero() || now.Before(g.tellAt)) {
+			continue
+		}
 		if !n.stopping {
 			n.promote(now, g)
 			n.withdraw(now, g)

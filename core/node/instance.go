@@ -28,8 +28,11 @@ type instance struct {
 	waiting string
 	source  bool // the router knows its primary address
 
+	said said // last
+
 	epoch   uint64    // of announcements
-	renewed time.Time // when the lease was last confirmed
+	renewed time.Time // when the lease was last confirmed by an advert
+	wished  time.Time // the confirmation that the kernel was last told of
 	holds   bool      // what the router said last
 
 	refused  map[desired.AddressKey]string // by the kernel
@@ -38,25 +41,58 @@ type instance struct {
 	retry    time.Duration
 
 	command uint64 // the failover under way; 0 for none
+
+	// The rest belongs to the agenda.
+	due     time.Time
+	place   int // in it, or nowhere
+	order   int // in the configuration
+	touched bool
 }
 
 func newInstance(cfg Instance) *instance {
-	return &instance{cfg: cfg, router: vrrp.NewRouter(cfg.VRRP), tracks: cfg.Tracks, refused: map[desired.AddressKey]string{}}
+	return &instance{
+		cfg: cfg, router: vrrp.NewRouter(cfg.VRRP), tracks: cfg.Tracks, refused: map[desired.AddressKey]string{}, place: nowhere,
+	}
 }
 
 func (i *instance) isMaster() bool { return i.router.State() == vrrp.Master }
 
 func (i *instance) stopped() bool { return i.router.State() == vrrp.Init && !i.router.Holds() }
 
-// received hands a packet to the router that it is for.
-func (n *Node) received(now time.Time, in Received) {
+// inlet is where a packet comes in.
+type inlet struct {
+	iface string
+	six   bool
+}
+
+// indexInlets notes which router each packet is for. One that is too short to tell is counted by the first router.
+func (n *Node) indexInlets() {
+	n.inlets = map[inlet]*[256]*instance{}
 	for _, i := range n.instances {
-		// The VRID is the second byte of every version; a packet too short for it is counted by the first router.
-		mine := len(in.Payload) < 2 || in.Payload[1] == i.cfg.VRRP.VRID
-		if i.cfg.Interface == in.Interface && mine && i.cfg.VRRP.IPv6() == in.Header.Source.Is6() {
-			n.step(now, i, vrrp.Received{Header: in.Header, Payload: in.Payload})
+		r := inlet{i.cfg.Interface, i.cfg.VRRP.IPv6()}
+		if n.inlets[r] == nil {
+			n.inlets[r] = &[256]*instance{0: i}
+		}
+		if at := &n.inlets[r][i.cfg.VRRP.VRID]; *at == nil {
+			*at = i
+		}
+	}
+}
+
+// received hands a packet to the router that it is for. The VRID is the second byte of every version.
+func (n *Node) received(now time.Time, in Received) {
+	routers := n.inlets[inlet{in.Interface, in.Header.Source.Is6()}]
+	if routers == nil {
+		return
+	}
+	vrid := byte(0)
+	if len(in.Payload) >= 2 {
+		if vrid = in.Payload[1]; vrid == 0 {
 			return
 		}
+	}
+	if i := routers[vrid]; i != nil {
+		n.step(now, i, vrrp.Received{Header: in.Header, Payload: in.Payload})
 	}
 }
 
@@ -86,13 +122,14 @@ func (n *Node) settle(now time.Time, i *instance) {
 	n.tick(now, i)
 }
 
-// retryRefused lets refused addresses be tried again when it is time.
+// retryRefused lets refused addresses be tried again when it is time. The rest of a sync group depends on it.
 func (n *Node) retryRefused(now time.Time) {
-	for _, i := range n.instances {
+	for _, i := range n.touched {
 		if !n.stopping && !i.retryAt.IsZero() && !now.Before(i.retryAt) {
 			i.retryAt = time.Time{}
 			clear(i.refused)
 			clear(i.pathless)
+			n.everything = true
 		}
 	}
 }
@@ -172,6 +209,7 @@ func (n *Node) step(now time.Time, i *instance, in vrrp.Input) {
 }
 
 func (n *Node) take(now time.Time, i *instance, out vrrp.Output) {
+	n.touch(i)
 	for _, a := range out.Adverts {
 		n.transmit(i, a)
 	}
@@ -180,7 +218,7 @@ func (n *Node) take(now time.Time, i *instance, out vrrp.Output) {
 		n.dirty = true
 	}
 	if holds := i.router.Holds(); holds != i.holds {
-		i.holds, i.renewed, n.dirty = holds, now, true
+		i.holds, i.renewed, i.wished, n.dirty = holds, now, time.Time{}, true
 	}
 	n.renew(now, i, out.Adverts)
 	if out.Changed {
@@ -234,9 +272,26 @@ func (n *Node) transmit(i *instance, a vrrp.Advert) {
 	}
 	for _, dst := range to {
 		n.out.Adverts = append(n.out.Adverts, Advert{
-			Interface: i.cfg.Interface, MAC: mac, Source: src, Destination: dst, Payload: a.Append(nil, src, dst),
+			Interface: i.cfg.Interface, MAC: mac, Source: src, Destination: dst, Payload: i.encode(a, src, dst),
 		})
 	}
+}
+
+// said is an advert with what it became on the wire.
+type said struct {
+	vrrp.Advert
+	src, dst netip.Addr
+	payload  []byte
+}
+
+// encode is the message of an advert. Most are as the one before; those that are signed never.
+func (i *instance) encode(a vrrp.Advert, src, dst netip.Addr) []byte {
+	if s := &i.said; s.src == src && s.dst == dst && a.Same(s.Advert) {
+		return s.payload
+	}
+	a.Addresses = slices.Clone(a.Addresses)
+	i.said = said{a, src, dst, a.Append(nil, src, dst)}
+	return i.said.payload
 }
 
 // advertMAC is the hardware address that an advert to everybody is sent from: the virtual router's own, so that switches learn where it

@@ -176,9 +176,10 @@ type Link struct {
 	Gateways []netip.Addr
 }
 
-// Output is what follows from one step. Its slices belong to the caller.
+// Output is what follows from one step. Its slices belong to the caller, but for Adverts.
 type Output struct {
-	// Adverts to send at once, in this order, before anything else is done.
+	// Adverts to send at once, in this order, before anything else is done. The list is overwritten by the next step, the payloads
+	// are not.
 	Adverts []Advert
 	// Desired is the whole wish, or nil where it is as before.
 	Desired *desired.State

@@ -45,11 +45,15 @@ func (n *Node) renew(now time.Time, i *instance, sent []vrrp.Advert) {
 	if !i.holds || len(sent) == 0 || sent[len(sent)-1].Priority == 0 {
 		return
 	}
-	lease := i.lease(n.cfg.Lone)
-	if lease > 0 && now.Sub(i.renewed) >= min(lease/4, time.Second) {
-		i.renewed, n.dirty = now, true
+	i.renewed = now
+	if lease := i.lease(n.cfg.Lone); lease > 0 && now.Sub(i.wished) >= renewal(lease) {
+		n.dirty = true
 	}
 }
+
+// renewal is how old the confirmation of a lease may get that the kernel knows of. A wish takes along what is half as old, so that
+// instances by the hundred are renewed together.
+func renewal(lease time.Duration) time.Duration { return min(lease/4, time.Second) }
 
 // refusal are the VIPs to which packets are dropped. The owner accepts what is its own.
 func (i *instance) refusal() (out []netip.Addr) {
@@ -74,9 +78,12 @@ func (i *instance) wish(lone bool, s *desired.State) {
 		return
 	}
 	lease := i.lease(lone)
+	if i.renewed.Sub(i.wished) >= renewal(lease)/2 {
+		i.wished = i.renewed
+	}
 	for _, a := range i.cfg.Addresses {
 		s.Addresses = append(s.Addresses, desired.Address{
-			AddressKey: a.key(), Label: a.Label, Scope: a.Scope, Lease: lease, Renewed: i.renewed,
+			AddressKey: a.key(), Label: a.Label, Scope: a.Scope, Lease: lease, Renewed: i.wished,
 		})
 		s.Announcements = append(s.Announcements, desired.Announcement{AddressKey: a.key(), Epoch: i.epoch, Garp: i.cfg.Garp})
 	}

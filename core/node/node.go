@@ -43,6 +43,11 @@ type Node struct {
 	stopping bool
 	held     []desired.AddressKey // what a former run left, during the step that starts the node
 
+	inlets     map[inlet]*[256]*instance // by VRID
+	agenda     agenda                    // when each instance is to be looked at
+	touched    []*instance               // by this step
+	everything bool                      // this step touches all of them
+
 	folds  map[string]*fold // by plugin: the checks that were told to be stale together
 	expiry time.Time        // when to look for checks that have become stale, at the earliest; zero for at once
 
@@ -50,6 +55,7 @@ type Node struct {
 	lacks         []string // what the system lacks for the services, as it was told
 	dirty         bool     // the wish has changed
 	out           Output
+	adverts       []Advert // space of out.Adverts
 }
 
 // check is the verdict on one check, with when it came and whether it is still confirmed.
@@ -99,7 +105,7 @@ func New(cfg Config) *Node {
 
 // Step takes one input. The instant must not be before that of the step before.
 func (n *Node) Step(now time.Time, in Input) Output {
-	n.out = Output{}
+	n.open(mayTouchAll(in))
 	switch in := in.(type) {
 	case Received:
 		n.received(now, in)
@@ -130,22 +136,38 @@ func (n *Node) Step(now time.Time, in Input) Output {
 	return n.finish(now)
 }
 
+// open clears what the step before has left.
+func (n *Node) open(everything bool) {
+	n.out, n.everything = Output{Adverts: n.adverts[:0]}, everything
+}
+
+// mayTouchAll tells whether any instance may depend on an input. Of a result of a check that shows later: most say what the one
+// before has said.
+func mayTouchAll(in Input) bool {
+	switch in.(type) {
+	case Received, Timeout, Told, Observed, Observations:
+		return false
+	}
+	return true
+}
+
 // Configure replaces the configuration. What is the same in both goes on undisturbed.
 func (n *Node) Configure(now time.Time, cfg Config) Output {
-	n.out = Output{}
+	n.open(true)
 	n.adopt(now, cfg)
 	n.dirty = true
 	return n.finish(now)
 }
 
-// finish lets time and the new facts act on every instance, and closes the output.
+// finish lets time and the new facts act on the instances that they concern, and closes the output.
 func (n *Node) finish(now time.Time) Output {
-	n.retryRefused(now)
 	n.tend(now)
-	for _, i := range n.instances {
+	n.choose(now)
+	for _, i := range n.touched {
 		n.settle(now, i)
 	}
 	n.settleGroups(now)
+	n.schedule()
 	n.expire(now)
 	n.held = nil // what no instance has adopted is removed with the first wish
 	if n.stopping && n.allStopped() {
@@ -156,36 +178,26 @@ func (n *Node) finish(now time.Time) Output {
 		n.dirty = false
 		n.out.Desired = n.wish(now)
 	}
+	n.adverts = n.out.Adverts[:0]
 	return n.out
 }
 
 // Deadline is the instant at which [Timeout] is due; zero for none.
 func (n *Node) Deadline() time.Time {
 	var first time.Time
-	earlier := func(t time.Time) {
-		if !t.IsZero() && (first.IsZero() || t.Before(first)) {
-			first = t
-		}
+	if len(n.agenda) > 0 {
+		first = n.agenda[0].due
 	}
 	if n.watching() {
-		earlier(n.expiry)
+		first = earlier(first, n.expiry)
 	}
 	for _, g := range n.groups {
 		if !n.stopping {
-			earlier(g.tellAt)
+			first = earlier(first, g.tellAt)
 		}
 	}
 	for _, v := range n.services {
-		earlier(v.due)
-	}
-	for _, i := range n.instances {
-		earlier(i.router.Deadline())
-		if !n.started.IsZero() && !n.stopping {
-			earlier(i.retryAt)
-			if !i.started && i.source { // an address comes as an input, however late
-				earlier(n.started.Add(StartGrace))
-			}
-		}
+		first = earlier(first, v.due)
 	}
 	return first
 }
@@ -222,7 +234,9 @@ func (n *Node) observed(now time.Time, in Observed) {
 	}
 	n.refresh(now, in, c)
 	c.measured(in.Values)
-	c.count(in)
+	if c.count(in) {
+		n.everything = true
+	}
 	before, judged, weight := c.Status(), c.Judged(), c.Last().Weight
 	changed := c.Observe(in.Observation)
 	if changed {
@@ -231,6 +245,7 @@ func (n *Node) observed(now time.Time, in Observed) {
 	if !changed && judged == c.Judged() && weight == c.Last().Weight {
 		return // the first result counts even where it confirms what was assumed
 	}
+	n.everything = true
 	if changed {
 		for _, name := range c.checkers {
 			n.emit(event.Event{

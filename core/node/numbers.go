@@ -52,9 +52,12 @@ func (t Track) factor() int {
 	return t.Weight
 }
 
-// count keeps the number of the latest result that has one.
-func (c *check) count(in Observed) {
-	if v, ok := in.Values[figure]; ok && in.Outcome != health.Error {
-		c.number = &v
+// count keeps the number of the latest result that has one, and tells whether it is another.
+func (c *check) count(in Observed) (changed bool) {
+	v, ok := in.Values[figure]
+	if !ok || in.Outcome == health.Error || c.number != nil && *c.number == v {
+		return false
 	}
+	c.number = &v
+	return true
 }

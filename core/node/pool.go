@@ -158,7 +158,7 @@ func (n *Node) tend(now time.Time) {
 		for _, s := range v.servers {
 			n.judgeServer(now, v, s)
 		}
-		n.dirty = true
+		n.dirty, n.everything = true, true
 		n.judgeService(now, v)
 	}
 }

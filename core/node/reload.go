@@ -26,6 +26,7 @@ func (n *Node) adoptInstances(now time.Time) {
 	for _, i := range old {
 		n.step(now, i, vrrp.Stop{})
 	}
+	n.indexInlets()
 }
 
 func sameRouter(a, b Instance) bool {

@@ -48,7 +48,7 @@ func (n *Node) instanceStatus(i *instance) InstanceStatus {
 		st := AddressStatus{Prefix: a.Prefix, Error: i.refused[a.key()]}
 		st.Held = i.holds && st.Error == ""
 		if st.Held && lease > 0 {
-			st.LeaseEnd = i.renewed.Add(lease)
+			st.LeaseEnd = i.wished.Add(lease)
 		}
 		s.Addresses = append(s.Addresses, st)
 	}

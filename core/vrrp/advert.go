@@ -3,6 +3,7 @@ package vrrp
 import (
 	"encoding/binary"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -33,6 +34,12 @@ type Advert struct {
 	Sequence Sequence
 	// Rule is the checksum's in version 3. As received it is never [ChecksumAuto]; to send, that means [ChecksumPseudo].
 	Rule ChecksumRule
+}
+
+// Same tells whether two adverts without signatures are the same message.
+func (a Advert) Same(b Advert) bool {
+	return a.Version == b.Version && a.VRID == b.VRID && a.Priority == b.Priority && a.Interval == b.Interval && a.Rule == b.Rule &&
+		a.AuthType == b.AuthType && a.Auth == b.Auth && a.Key.ID == 0 && b.Key.ID == 0 && slices.Equal(a.Addresses, b.Addresses)
 }
 
 // Types of authentication in version 2.

@@ -20,7 +20,7 @@ var (
 	pure = []string{"core/vrrp", "core/health", "core/guard", "core/heartbeat", "core/desired", "core/event", "core/node"}
 
 	pureImports = []string{
-		"bytes", "cmp", "crypto/hmac", "crypto/sha256", "crypto/subtle", "encoding/binary", "errors", "fmt", "iter", "maps",
+		"bytes", "cmp", "container/heap", "crypto/hmac", "crypto/sha256", "crypto/subtle", "encoding/binary", "errors", "fmt", "iter", "maps",
 		"math", "math/bits", "net/netip", "slices", "strconv", "strings", "time", "unicode/utf8",
 	}
 	// What the value packages offer besides values: clocks, timers, the terminal.
