@@ -1,23 +1,13 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
-	"fmt"
-	"net"
-	"net/http"
-	"time"
+
+	"github.com/vipward/vipward/tests/lab/router"
 )
 
-// api reads a daemon's status from its socket, which is cheaper than the command line while a scenario waits.
-type api struct{ client http.Client }
-
-func newAPI(socket string) *api {
-	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
-	}
-	return &api{http.Client{Timeout: 3 * time.Second, Transport: &http.Transport{DialContext: dial, DisableKeepAlives: true}}}
-}
+// api reads a daemon's status and metrics.
+type api struct{ *router.API }
 
 // status is what the scenarios read of `vipward status --json`; the names of its keys are a promise to the world.
 type status struct {
@@ -69,17 +59,12 @@ type plugin struct {
 	Pid, Restarts     int
 }
 
-func (a *api) status() (status, error) {
-	var s status
-	resp, err := a.client.Get("http://vipward/v1/status")
+func (a api) status() (s status, err error) {
+	text, err := a.Get("/v1/status")
 	if err != nil {
 		return s, err
 	}
-	defer resp.Body.Close()
-	if resp.StatusCode != http.StatusOK {
-		return s, fmt.Errorf("GET /v1/status: %s", resp.Status)
-	}
-	return s, json.NewDecoder(resp.Body).Decode(&s)
+	return s, json.Unmarshal(text, &s)
 }
 
 // server is a real server of the only service, by its address.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/probe"
+	"github.com/vipward/vipward/tests/lab/router"
 	"github.com/vipward/vipward/tests/lab/scenario"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
@@ -65,13 +66,13 @@ func vipwardBench(t *T, advert time.Duration) bench {
 func keepalivedBench(t *T, advert time.Duration) bench {
 	l := newNet(t)
 	l.echoes()
-	a := &keepalived{lab: l, node: l.Node(topology.LB1), version: 3, advert: advert}
-	b := &keepalived{lab: l, node: l.Node(topology.LB2), version: 3, advert: advert}
+	a := l.keepalived(topology.LB1, router.Settings{Version: 3, Interval: advert})
+	b := l.keepalived(topology.LB2, router.Settings{Version: 3, Interval: advert})
 	a.start(150)
 	b.start(100)
 	l.moved("lb1 is master", topology.LB1, 15*time.Second)
 	time.Sleep(4 * advert)
-	return bench{l, a.proc.Kill, a.stop, a.stop}
+	return bench{l, a.Kill, a.Stop, a.Stop}
 }
 
 func measureEnd(bin string, rounds int, advert time.Duration, f end, make func(*T, time.Duration) bench) (silence, two []time.Duration, err error) {

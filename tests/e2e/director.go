@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/proc"
+	"github.com/vipward/vipward/tests/lab/router"
 	"github.com/vipward/vipward/tests/lab/scenario"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
@@ -23,16 +24,16 @@ type director struct {
 	node   *topology.Node
 	dir    string
 	config string
-	api    *api
+	api    api
 	proc   *proc.Process
 	mark   uint64 // the event after which a scenario looks
 }
 
 func (l *lab) newDirector(node, config string) *director {
 	d := &director{lab: l, node: l.Node(node), dir: filepath.Join(l.Dir, node)}
-	l.Must(os.MkdirAll(filepath.Join(d.dir, "state"), 0o755))
+	l.Must(os.MkdirAll(d.dir, 0o755))
 	d.config = filepath.Join(d.dir, "vipward.hcl")
-	d.api = newAPI(d.socket())
+	d.api = api{router.NewAPI(d.socket())}
 	d.write(config)
 	l.Cleanup(func() {
 		if l.Failed() && d.proc != nil {
@@ -42,7 +43,7 @@ func (l *lab) newDirector(node, config string) *director {
 	return d
 }
 
-func (d *director) socket() string { return filepath.Join(d.dir, "socket") }
+func (d *director) socket() string { return router.Socket(d.dir) }
 
 // write replaces the configuration; it takes effect with a reload or a start.
 func (d *director) write(text string) { d.lab.Must(os.WriteFile(d.config, []byte(text), 0o644)) }
@@ -50,9 +51,7 @@ func (d *director) write(text string) { d.lab.Must(os.WriteFile(d.config, []byte
 // start starts the daemon and waits until it answers on its socket.
 func (d *director) start() {
 	d.lab.Logf("vipward starts on %s", d.node.Name)
-	p, err := proc.Start(d.node.NS, filepath.Join(d.dir, "log"), filepath.Join(d.lab.Bin, "vipward"), "run",
-		"--config", d.config, "--node", d.node.Name, "--socket", d.socket(), "--state-dir", filepath.Join(d.dir, "state"),
-		"--plugin-dir", filepath.Join(d.lab.Bin, "plugins"))
+	p, err := router.Run(d.node, d.lab.Bin, d.dir)
 	d.lab.Must(err)
 	d.proc = p
 	d.lab.Cleanup(p.Kill)

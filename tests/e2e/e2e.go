@@ -47,8 +47,8 @@ func Run(list []Scenario, bin string, parallel int, tell func(scenario.Result)) 
 // All lists every scenario. Those that take longest come first, so that the rest fills the gaps.
 func All() []Scenario {
 	return []Scenario{
-		{"interop-v3", "with keepalived in version 3: one master, by priority, both ways", false, interop(3)},
-		{"interop-v2", "with keepalived in version 2 with a password: one master, by priority, both ways", false, interop(2)},
+		{"interop-v3", "with keepalived in version 3: our stop and our return cost its clients nothing", false, interop(3)},
+		{"interop-v2", "the same in version 2 with a password", false, interop(2)},
 		{"server-leaves", "a real server that stops, says something else or falls silent leaves IPVS in time, and comes back", true, serverLeaves},
 		{"crash", "kill -9 of the whole daemon: one outage within the down interval, one owner, and a clean return", false, crash},
 		{"track-weight", "the tracked local server dies: with a weight the VIP moves, and comes back by preemption", false, trackWeight},
@@ -58,7 +58,7 @@ func All() []Scenario {
 		{"keys", "a pair that signs its adverts: it hands over, a key that differs is told on both nodes, and it heals", false, keys},
 		{"vmac", "a pair with a virtual MAC address: a hand-over and kill -9, and the client's ARP entry stays as it is", false, vmac},
 		{"routes", "routes and rules follow the master, are put back when deleted, and leave nothing behind", false, routes},
-		{"interop-vmac", "with keepalived that uses the same virtual MAC address: one master, by priority, both ways", false, interopVMAC},
+		{"interop-vmac", "the same with one virtual MAC address for both", false, interopVMAC},
 		{"ipv6", "a pair over IPv6 with VIPs of both families: hand-over without a loss, and one outage over kill -9", false, ipv6()},
 		{"ipv6-unicast", "the same with unicast adverts", false, ipv6(edit{"  advert_interval ", unicast6})},
 		{"sync-group", "a sync group over two links: one link that is cut moves both VIPs, and so does a hand-over of one", false, syncGroup},

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/probe"
+	"github.com/vipward/vipward/tests/lab/router"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
 
@@ -14,8 +15,8 @@ func instruments(t *T) {
 	faults(t)
 	l := newNet(t)
 	l.echoes()
-	first := &keepalived{lab: l, node: l.Node(topology.LB1), version: 3}
-	second := &keepalived{lab: l, node: l.Node(topology.LB2), version: 3}
+	first := l.keepalived(topology.LB1, router.Settings{Version: 3})
+	second := l.keepalived(topology.LB2, router.Settings{Version: 3})
 	first.start(150)
 	second.start(100)
 	l.moved("lb1 is master", topology.LB1, 15*time.Second)
@@ -35,7 +36,7 @@ func instruments(t *T) {
 
 	stop = l.measure(udp())
 	time.Sleep(300 * time.Millisecond)
-	first.stop()
+	first.Stop()
 	l.moved("the backup has taken over", topology.LB2, down)
 	time.Sleep(time.Second)
 	report := stop()

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"cmp"
 	"fmt"
-	"io"
-	"net/http"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,16 +37,8 @@ func (d *director) lateness(plugin string) lateness {
 }
 
 // metrics is the exposition of the daemon's metrics.
-func (a *api) metrics() (string, error) {
-	resp, err := a.client.Get("http://vipward/metrics")
-	if err != nil {
-		return "", err
-	}
-	defer resp.Body.Close()
-	text, err := io.ReadAll(resp.Body)
-	if err == nil && resp.StatusCode != http.StatusOK {
-		err = fmt.Errorf("GET /metrics: %s", resp.Status)
-	}
+func (a api) metrics() (string, error) {
+	text, err := a.Get("/metrics")
 	return string(text), err
 }
 

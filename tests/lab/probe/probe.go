@@ -45,14 +45,14 @@ type Probe struct {
 	udp   *udpProbe
 	udp6  *udpProbe
 	http  *httpProbe
-	watch *watch
+	watch *Watch
 }
 
 // New prepares a measurement from a node.
 func New(from *topology.Node, c Config) (*Probe, error) {
 	var p Probe
 	var err error
-	if p.watch, err = newWatch(from, c.VIP); err != nil {
+	if p.watch, err = NewWatch(from, c.VIP); err != nil {
 		return nil, err
 	}
 	if c.UDP > 0 {
@@ -78,8 +78,7 @@ func New(from *topology.Node, c Config) (*Probe, error) {
 func (p *Probe) Run(ctx context.Context) Report {
 	stop := make(chan struct{})
 	var senders, receivers sync.WaitGroup
-	senders.Go(func() { p.watch.ask(ctx) })
-	receivers.Go(func() { p.watch.hear(stop) })
+	receivers.Go(func() { p.watch.Run(ctx) })
 	for _, u := range []*udpProbe{p.udp, p.udp6} {
 		if u != nil {
 			senders.Go(func() { u.send(ctx) })
@@ -97,8 +96,7 @@ func (p *Probe) Run(ctx context.Context) Report {
 }
 
 func (p *Probe) report() Report {
-	r := Report{Wire: p.watch.result()}
-	unix.Close(p.watch.fd)
+	r := Report{Wire: p.watch.Wire()}
 	if p.udp != nil {
 		r.UDP, r.Late = p.udp.flow(), p.udp.late
 		unix.Close(p.udp.fd)

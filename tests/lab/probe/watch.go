@@ -8,8 +8,10 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
+	"github.com/mdlayher/ndp"
 	"golang.org/x/sys/unix"
 
 	"github.com/vipward/vipward/tests/lab/topology"
@@ -18,18 +20,24 @@ import (
 // askEvery is the time between two ARP requests for the VIP.
 const askEvery = 50 * time.Millisecond
 
-// watch is a packet socket in the client that hears all ARP about the VIP and all adverts.
-type watch struct {
-	fd   int
-	node *topology.Node
-	vip  netip.Addr
-	to   unix.SockaddrLinklayer
+// Watch is a packet socket in a node that asks for the VIP, and hears who claims it and all adverts.
+type Watch struct {
+	fd    int
+	node  *topology.Node
+	vip   netip.Addr
+	to    unix.SockaddrLinklayer
+	frame []byte // the question
+
+	mu   sync.Mutex
 	wire Wire
-	asks []time.Time // written by ask only
 }
 
-func newWatch(node *topology.Node, vip netip.Addr) (*watch, error) {
-	w := &watch{node: node, vip: vip}
+// NewWatch prepares to watch from a node. Its socket is open from here to the end of Run.
+func NewWatch(node *topology.Node, vip netip.Addr) (*Watch, error) {
+	w := &Watch{node: node, vip: vip, frame: arpRequest(node.MAC, node.Addr, vip)}
+	if vip.Is6() {
+		w.frame = solicitation(node.MAC, vip)
+	}
 	var err error
 	if w.fd, err = socket(node.NS, unix.AF_PACKET, unix.SOCK_RAW, 0); err != nil {
 		return nil, err
@@ -42,15 +50,16 @@ func newWatch(node *topology.Node, vip netip.Addr) (*watch, error) {
 }
 
 // listen binds after the filter is in, so that nothing else comes through.
-func (w *watch) listen() error {
+func (w *Watch) listen() error {
 	ifi, err := net.InterfaceByName("eth0")
 	if err != nil {
 		return err
 	}
 	all := htons(unix.ETH_P_ALL)
-	w.to = unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ARP), Ifindex: ifi.Index, Halen: 6, Addr: [8]byte{255, 255, 255, 255, 255, 255}}
+	w.to = unix.SockaddrLinklayer{Protocol: htons(binary.BigEndian.Uint16(w.frame[12:])), Ifindex: ifi.Index, Halen: 6}
+	copy(w.to.Addr[:], w.frame[:6])
 	promiscuous := unix.PacketMreq{Ifindex: int32(ifi.Index), Type: unix.PACKET_MR_PROMISC}
-	filter := arpOrVRRP()
+	filter := claimsAndVRRP()
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	for _, step := range []func() error{
 		func() error { return unix.SetsockoptSockFprog(w.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program) },
@@ -67,20 +76,46 @@ func (w *watch) listen() error {
 	return nil
 }
 
-// ask sends ARP requests for the VIP until the context ends.
-func (w *watch) ask(ctx context.Context) {
+// Run watches until the context ends, and a moment longer for the last answers. It may be called once.
+func (w *Watch) Run(ctx context.Context) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		w.hear(stop)
+	}()
+	w.ask(ctx)
+	time.Sleep(linger)
+	close(stop)
+	<-done
+	unix.Close(w.fd)
+}
+
+// Wire is what was seen so far, in the order of time. It may be called at any time.
+func (w *Watch) Wire() Wire {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	seen := Wire{slices.Clone(w.wire.Asks), slices.Clone(w.wire.Replies), slices.Clone(w.wire.Gratuitous), slices.Clone(w.wire.Adverts)}
+	byTime := func(a, b Claim) int { return a.At.Compare(b.At) }
+	slices.SortStableFunc(seen.Replies, byTime)
+	slices.SortStableFunc(seen.Gratuitous, byTime)
+	return seen
+}
+
+// ask asks for the VIP until the context ends.
+func (w *Watch) ask(ctx context.Context) {
 	keepTime()
-	frame := arpRequest(w.node.MAC, w.node.Addr, w.vip)
 	begin := time.Now()
 	for i := 0; ctx.Err() == nil; i++ {
 		sleepUntil(begin.Add(time.Duration(i) * askEvery))
-		w.asks = append(w.asks, time.Now().Round(0)) // the wall clock, as the stamps of the kernel
-		_ = unix.Sendto(w.fd, frame, 0, &w.to)       // unanswered like a lost one
+		w.mu.Lock()
+		w.wire.Asks = append(w.wire.Asks, time.Now().Round(0)) // the wall clock, as the stamps of the kernel
+		w.mu.Unlock()
+		_ = unix.Sendto(w.fd, w.frame, 0, &w.to) // unanswered like a lost one
 	}
 }
 
 // hear works until stop is closed.
-func (w *watch) hear(stop <-chan struct{}) {
+func (w *Watch) hear(stop <-chan struct{}) {
 	keepTime()
 	b, control := make([]byte, 2048), make([]byte, 256)
 	for {
@@ -97,16 +132,9 @@ func (w *watch) hear(stop <-chan struct{}) {
 	}
 }
 
-// result is what was seen; for use after both goroutines have ended.
-func (w *watch) result() Wire {
-	w.wire.Asks = w.asks
-	byTime := func(a, b Claim) int { return a.At.Compare(b.At) }
-	slices.SortStableFunc(w.wire.Replies, byTime)
-	slices.SortStableFunc(w.wire.Gratuitous, byTime)
-	return w.wire
-}
-
-func (w *watch) note(at time.Time, frame []byte) {
+func (w *Watch) note(at time.Time, frame []byte) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	switch {
 	case len(frame) < 34 || bytes.Equal(frame[6:12], w.node.MAC):
 	case binary.BigEndian.Uint16(frame[12:]) == unix.ETH_P_ARP && len(frame) >= 42:
@@ -114,12 +142,12 @@ func (w *watch) note(at time.Time, frame []byte) {
 	case binary.BigEndian.Uint16(frame[12:]) == unix.ETH_P_IP:
 		w.noteAdvert(at, frame[14:])
 	case binary.BigEndian.Uint16(frame[12:]) == unix.ETH_P_IPV6 && len(frame) >= 14+40+8:
-		w.noteAdvert6(at, frame[14:])
+		w.note6(at, net.HardwareAddr(frame[6:12]).String(), frame[14:])
 	}
 }
 
 // noteARP keeps what claims the VIP (RFC 826; RFC 5227 section 3 for the gratuitous forms).
-func (w *watch) noteARP(at time.Time, frame []byte) {
+func (w *Watch) noteARP(at time.Time, frame []byte) {
 	reply := binary.BigEndian.Uint16(frame[20:]) == 2
 	sender, target := netip.AddrFrom4([4]byte(frame[28:32])), netip.AddrFrom4([4]byte(frame[38:42]))
 	claim := Claim{At: at, MAC: net.HardwareAddr(frame[22:28]).String()}
@@ -132,7 +160,7 @@ func (w *watch) noteARP(at time.Time, frame []byte) {
 	}
 }
 
-func (w *watch) noteAdvert(at time.Time, packet []byte) {
+func (w *Watch) noteAdvert(at time.Time, packet []byte) {
 	header := int(packet[0]&15) * 4
 	if packet[9] != 112 || len(packet) < header+8 {
 		return
@@ -143,8 +171,25 @@ func (w *watch) noteAdvert(at time.Time, packet []byte) {
 	})
 }
 
-func (w *watch) noteAdvert6(at time.Time, packet []byte) {
-	p := packet[40:] // adverts have no extension headers
+// note6 keeps adverts, and neighbour advertisements of the VIP (RFC 4861 section 4.4). Neither has extension headers.
+func (w *Watch) note6(at time.Time, mac string, packet []byte) {
+	p := packet[40:]
+	switch {
+	case packet[6] == 112:
+		w.noteAdvert6(at, packet, p)
+	case packet[6] == unix.IPPROTO_ICMPV6 && p[0] == advertisement && len(p) >= 24 && netip.AddrFrom16([16]byte(p[8:24])) == w.vip:
+		if len(p) >= 32 && p[24] == 2 { // the target link-layer address, which need not be the sender's
+			mac = net.HardwareAddr(p[26:32]).String()
+		}
+		list := &w.wire.Gratuitous
+		if p[4]&solicited != 0 {
+			list = &w.wire.Replies
+		}
+		*list = append(*list, Claim{at, mac})
+	}
+}
+
+func (w *Watch) noteAdvert6(at time.Time, packet, p []byte) {
 	w.wire.Adverts = append(w.wire.Adverts, Advert{
 		At: at, Source: netip.AddrFrom16([16]byte(packet[8:24])), Version: p[0] >> 4, VRID: p[1], Priority: p[2],
 	})
@@ -175,14 +220,39 @@ func arpRequest(mac net.HardwareAddr, source, target netip.Addr) []byte {
 	return append(f, target.AsSlice()...)
 }
 
-// arpOrVRRP is a classic BPF program that lets ARP and IP of protocol 112 pass.
-func arpOrVRRP() []unix.SockFilter {
+// solicitation asks everybody for an IPv6 address (RFC 4861 section 4.3), from the link-local address that Linux makes of the
+// hardware address (RFC 4291 appendix A).
+func solicitation(mac net.HardwareAddr, target netip.Addr) []byte {
+	src := [16]byte{0xfe, 0x80, 8: mac[0] ^ 2, mac[1], mac[2], 0xff, 0xfe, mac[3], mac[4], mac[5]}
+	last := target.As16()
+	group := netip.AddrFrom16([16]byte{0xff, 0x02, 11: 1, 0xff, last[13], last[14], last[15]}) // RFC 4291 section 2.7.1
+	ns := &ndp.NeighborSolicitation{
+		TargetAddress: target, Options: []ndp.Option{&ndp.LinkLayerAddress{Direction: ndp.Source, Addr: mac}},
+	}
+	message, err := ndp.MarshalMessageChecksum(ns, netip.AddrFrom16(src), group)
+	if err != nil {
+		panic(err) // it takes any address of IPv6
+	}
+	f := []byte{0x33, 0x33, 0xff, last[13], last[14], last[15]}
+	f = append(append(f, mac...), 0x86, 0xdd, 6<<4, 0, 0, 0, 0, byte(len(message)), unix.IPPROTO_ICMPV6, 255)
+	return append(append(append(f, src[:]...), group.AsSlice()...), message...)
+}
+
+// Of a neighbour advertisement: its type, and the flag that it answers somebody (RFC 4861 section 4.4).
+const (
+	advertisement = 136
+	solicited     = 0x40
+)
+
+// claimsAndVRRP is a classic BPF program that lets ARP, ICMPv6 and IP of protocol 112 pass.
+func claimsAndVRRP() []unix.SockFilter {
 	return []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_H | unix.BPF_ABS, K: 12},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 6, K: unix.ETH_P_ARP},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 3, K: unix.ETH_P_IP},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 5, K: unix.ETH_P_IPV6},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 7, K: unix.ETH_P_ARP},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 4, K: unix.ETH_P_IP},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 6, K: unix.ETH_P_IPV6},
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 20}, // the next header
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 3, K: unix.IPPROTO_ICMPV6},
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 2, Jf: 3, K: 112},
 		{Code: unix.BPF_LD | unix.BPF_B | unix.BPF_ABS, K: 23}, // the protocol
 		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: 112},

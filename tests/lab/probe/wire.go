@@ -8,9 +8,9 @@ import (
 
 // Wire is what was seen on the wire: who claims the VIP, and who says that it is master.
 type Wire struct {
-	// Asks are the instants of our own ARP requests for the VIP, in order.
+	// Asks are the instants of our own questions for the VIP, ARP requests or neighbour solicitations, in order.
 	Asks []time.Time
-	// Replies are the answers to ARP requests for the VIP.
+	// Replies are the answers to such questions.
 	Replies []Claim
 	// Gratuitous are the announcements of the VIP that nobody asked for.
 	Gratuitous []Claim
@@ -18,7 +18,7 @@ type Wire struct {
 	Adverts []Advert
 }
 
-// Claim is an ARP frame in which somebody says that the VIP is at its hardware address.
+// Claim is an ARP frame or a neighbour advertisement in which somebody says that the VIP is at its hardware address.
 type Claim struct {
 	At  time.Time
 	MAC string

@@ -129,6 +129,20 @@ func plugSwitch() error {
 	return netlink.LinkSetUp(br)
 }
 
+// Hub has the switch send every frame to every port, so that a node can watch what two others say to each other.
+func (n *Net) Hub() error {
+	return n.sw.Do(func() error {
+		br, err := netlink.LinkByName("br0")
+		if err != nil {
+			return err
+		}
+		var forget uint32
+		b := br.(*netlink.Bridge) // made by plugSwitch
+		b.AgeingTime = &forget
+		return netlink.LinkModify(b)
+	})
+}
+
 func (n *Net) plug(node *Node) error {
 	if err := node.sysctls(); err != nil {
 		return err
