@@ -33,7 +33,7 @@ AGAIN = $(GOTESTSUM) --format pkgname --format-icons text --rerun-fails=1 --reru
 
 # What the laboratory needs. The guest on some processors, and the race detector, need a C compiler.
 DEMO_PACKAGES := user-mode-linux kmod procps nginx-light ipvsadm nftables gcc libc6-dev
-TEST_PACKAGES := $(DEMO_PACKAGES) keepalived iproute2 python3-grpcio python3-protobuf \
+TEST_PACKAGES := $(DEMO_PACKAGES) keepalived frr iproute2 python3-grpcio python3-protobuf \
 	fence-agents openipmi ipmitool openssh-server mariadb-server postgresql redis-server unbound opensmtpd python3-aiosmtpd \
 	rsyslog prometheus-alertmanager
 
@@ -44,7 +44,7 @@ SLOW := ./core/pluginhost ./sdk/conformance ./sdk/plugintest ./sdk/power ./plugi
 	./plugins/exec ./plugins/nginx ./plugins/process
 
 .DEFAULT_GOAL := build
-.PHONY: help build go driver tools fmt gen check format vet lint gen-check arch unit race processes servers sim test e2e kernel demo bench fuzz deps \
+.PHONY: help build go driver tools fmt gen check format vet lint gen-check arch unit race processes servers sim test e2e interop kernel demo bench fuzz deps \
 	demo-deps install clean
 
 help: ## list the targets
@@ -111,7 +111,7 @@ arch: go
 	$(GO) test ./tests/layers
 
 unit: go
-	$(GO) test $(PURE) ./tests/lab/... ./tests/e2e
+	$(GO) test $(PURE) ./tests/lab/... ./tests/e2e ./tests/interop
 
 race: go $(GOTESTSUM)
 	@$(AGAIN) "$$($(GO) list ./core/... ./sdk/... ./plugins/... ./cmd/... | grep -vE '$(subst $() ,|,$(patsubst ./%,/%$$,$(PURE) $(SLOW)))')" -- -race
@@ -136,10 +136,13 @@ gen-check: go
 	else echo "gen-check: no protoc 3.21.12 here, the generated code is taken as it is"; fi
 
 test: deps ## everything that CI runs; needs root on Debian
-	@MAKE='$(MAKE)' tests/stages.sh check build processes servers e2e kernel
+	@MAKE='$(MAKE)' tests/stages.sh check build processes servers e2e interop kernel
 
 e2e: build driver ## the end-to-end scenarios; RUN=regexp picks some
 	$(DRIVER) e2e -bin bin -run '$(RUN)'
+
+interop: build driver ## the matrix with keepalived and FRR as the other router; RUN=regexp picks lines of its table
+	$(DRIVER) interop -bin bin -run '$(RUN)'
 
 # Tests of the packages with build tag lab run where the kernel has IPVS: here or in a guest.
 kernel: driver

@@ -142,7 +142,7 @@ vrrp_instance "web" {
   unicast {
     peers   = ["10.0.0.1", "10.0.0.2"] # no default
     source  = node.address             # the same as source_address
-    min_ttl = 255                      # least TTL of an advert, 1 to 255; 255 is a peer on the same network
+    min_ttl = 255                      # least TTL of an advert, 1 to 255; 255 is a peer on the same network; 64 for keepalived over IPv6
   }
 
   # Keys that sign the adverts, as keepalived has them from 2.4.2 on; the clocks of the nodes must agree.

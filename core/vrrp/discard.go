@@ -46,7 +46,7 @@ func (r Reason) explain() string {
 	case ReasonChecksum:
 		return "its checksum is wrong; see the option checksum"
 	case ReasonTTL:
-		return "its TTL says that it was forwarded by a router"
+		return "its TTL says that it was forwarded by a router; unicast of keepalived over IPv6 has 64, see the option min_ttl"
 	case ReasonVRID:
 		return "it is of another virtual router"
 	case ReasonAuthType:

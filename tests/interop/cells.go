@@ -130,16 +130,19 @@ type peer struct {
 	ours, their func(*scenario.T, *topology.Node) router.Router
 	// vmac tells that theirs has the virtual MAC address whatever is asked for.
 	vmac bool
-	// late6 tells that over IPv6 the first advert of theirs as master gets lost, so that both are owner for an interval: vrrpd
-	// sends it before its interface has the carrier back.
-	late6 bool
+	// blind6 tells that over IPv6 theirs finds no address to send from in the moment when it becomes master, since its interface
+	// has no carrier yet. Its first advert gets lost, so that both are owner for an interval, and between two masters of equal
+	// priority it gives way to whom it hears first.
+	blind6 bool
+	// hops6 is the hop limit of their unicast over IPv6, where that is not the 255 that we ask for unless we are told (min_ttl).
+	hops6 int
 	// cannot says why there is no such game; empty where there is.
 	cannot func(wire) string
 }
 
 var peers = []peer{
-	{name: "keepalived", ours: vipward, their: keepalived, cannot: everyone},
-	{name: "frr", ours: vipward, their: frr, vmac: true, late6: true, cannot: func(w wire) string {
+	{name: "keepalived", ours: vipward, their: keepalived, hops6: 64, cannot: everyone},
+	{name: "frr", ours: vipward, their: frr, vmac: true, blind6: true, cannot: func(w wire) string {
 		switch {
 		case everyone(w) != "":
 			return everyone(w)

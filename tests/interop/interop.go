@@ -14,23 +14,7 @@ import (
 // failed and why, and what a peer cannot. It returns whether all passed. Bin is the directory of the binaries.
 func Run(bin string, match *regexp.Regexp, parallel int, out io.Writer) bool {
 	began := time.Now()
-	var list []scenario.Scenario
-	var cannot []string
-	for _, w := range wires {
-		for _, p := range peers {
-			if why := p.cannot(w); why != "" {
-				if name := line(p, w, "all"); match.MatchString(name) {
-					cannot = append(cannot, fmt.Sprintf("%-5s %s  %s", "-", name, why))
-				}
-				continue
-			}
-			for _, c := range cells {
-				if name := line(p, w, c.name); match.MatchString(name) {
-					list = append(list, scenario.Scenario{Name: name, Run: func(t *scenario.T) { play(t, p, w, c) }})
-				}
-			}
-		}
-	}
+	list, missing := plan(match)
 	results := map[string]scenario.Result{}
 	scenario.Run(list, bin, parallel, func(r scenario.Result) {
 		results[r.Scenario] = r
@@ -50,11 +34,31 @@ func Run(bin string, match *regexp.Regexp, parallel int, out io.Writer) bool {
 		}
 		fmt.Fprintf(out, "%-5s %s  %s\n", verdict, s.Name, figures(r))
 	}
-	for _, c := range cannot {
+	for _, c := range missing {
 		fmt.Fprintln(out, c)
 	}
 	fmt.Fprintf(out, "%d cells passed, %d failed, %d were played again, in %v\n", passed, len(list)-passed, again, time.Since(began).Round(time.Second))
 	return passed == len(list)
+}
+
+// plan lists the games of the lines that match, and the lines that are none, with why.
+func plan(match *regexp.Regexp) (games []scenario.Scenario, missing []string) {
+	for _, w := range wires {
+		for _, p := range peers {
+			if why := p.cannot(w); why != "" {
+				if name := line(p, w, "all"); match.MatchString(name) {
+					missing = append(missing, fmt.Sprintf("%-5s %s  %s", "-", name, why))
+				}
+				continue
+			}
+			for _, c := range cells {
+				if name := line(p, w, c.name); match.MatchString(name) {
+					games = append(games, scenario.Scenario{Name: name, Run: func(t *scenario.T) { play(t, p, w, c) }})
+				}
+			}
+		}
+	}
+	return games, missing
 }
 
 func line(p peer, w wire, cell string) string {

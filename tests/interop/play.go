@@ -128,6 +128,7 @@ func (g *game) start(s side) {
 		settings.Source, settings.Peer = g.nodes[s].Addr, g.nodes[s.other()].Addr
 		if g.ipv6 {
 			settings.Source, settings.Peer = g.global(g.nodes[s]), g.global(g.nodes[s.other()])
+			settings.MinTTL = g.peer.hops6
 		}
 	}
 	g.routers[s].Start(settings)
@@ -188,6 +189,9 @@ func (g *game) befall() {
 	g.moves(g.healed)
 	g.spare, g.sparing = g.spare+g.interval(), g.interval()+slack
 	g.Must(g.net.Heal(g.nodes[g.at].Name))
+	if g.ours == g.theirs && g.healed == them && g.blind() {
+		g.either()
+	}
 	g.becomes("healed", g.healed, g.down(g.healed))
 	g.stays("healed", g.healed, g.down(g.healed.other()))
 }
@@ -195,10 +199,25 @@ func (g *game) befall() {
 // moves allows for a move to that side from one that lives.
 func (g *game) moves(to side) {
 	g.spare += moment
-	if to == them && g.ipv6 && g.peer.late6 {
+	if to == them && g.blind() {
 		g.spare += g.interval()
 	}
 }
+
+// either waits for an owner where the peer does not keep to the rules of a tie.
+func (g *game) either() {
+	g.Eventually("healed: one of the two owns the VIP", 2*g.down(us)+slack, func() error {
+		if g.owner(us) == nil {
+			g.healed = us
+			return nil
+		}
+		return g.owner(them)
+	})
+	g.Figure("either, as it cannot compare", g.healed)
+}
+
+// blind tells that theirs has that weakness here.
+func (g *game) blind() bool { return g.ipv6 && g.peer.blind6 }
 
 // left allows for the addresses that a killed router leaves: we do not until our lease is over, the others for ever.
 func (g *game) left() {

@@ -30,6 +30,8 @@ type Settings struct {
 	VIPs []netip.Addr
 	// Source and Peer have adverts go from the one address to the other; invalid for multicast.
 	Source, Peer netip.Addr
+	// MinTTL is the least hop limit that is accepted over unicast, for those who can be told; 0 for what each takes by itself.
+	MinTTL int
 	// Password of version 2; empty for none.
 	Password string
 	// NoPreempt leaves a master of lower priority alone.

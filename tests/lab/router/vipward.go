@@ -1,6 +1,7 @@
 package router
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -153,7 +154,7 @@ func vipwardHCL(s Settings) string {
 		fmt.Fprintf(&b, "  authentication {\n    type = \"pass\"\n    password = %q\n  }\n", s.Password)
 	}
 	if s.Peer.IsValid() {
-		fmt.Fprintf(&b, "  unicast { peers = [%q, %q] }\n", s.Source, s.Peer)
+		fmt.Fprintf(&b, "  unicast {\n    peers = [%q, %q]\n    min_ttl = %d\n  }\n", s.Source, s.Peer, cmp.Or(s.MinTTL, 255))
 	}
 	for _, v := range s.VIPs {
 		fmt.Fprintf(&b, "  virtual_address %q {}\n", host(v))

@@ -131,16 +131,8 @@ func plugSwitch() error {
 
 // Hub has the switch send every frame to every port, so that a node can watch what two others say to each other.
 func (n *Net) Hub() error {
-	return n.sw.Do(func() error {
-		br, err := netlink.LinkByName("br0")
-		if err != nil {
-			return err
-		}
-		var forget uint32
-		b := br.(*netlink.Bridge) // made by plugSwitch
-		b.AgeingTime = &forget
-		return netlink.LinkModify(b)
-	})
+	_, err := n.sw.Output("ip", "link", "set", "br0", "type", "bridge", "ageing_time", "0")
+	return err
 }
 
 func (n *Net) plug(node *Node) error {
