@@ -75,6 +75,7 @@ func All() []Scenario {
 		{"through-vip-dr", "a check through the VIP finds a server without it, on master and backup, and leaves no sysctl behind", true, throughDR},
 		{"through-vip-tun", "the same through a tunnel; it finds a filter at the tunnel's end as well", true, throughTUN},
 		{"service-by-mark", "a service by firewall mark serves what a rule marks, and the status counts it", true, serviceByMark},
+		{"keeps", "connections and requests by DR, NAT and TUN in both families survive what is done to the pair", true, keepsConnections},
 		{"udp-persistence", "a service over UDP, and persistence keeps a client at its server", true, udpAndPersistence},
 		{"shutdown-ipvs", "SIGTERM to the master while clients are served: nothing is lost, nothing is left", true, shutdownIPVS},
 		{"handover", "failover on command and SIGTERM: the client loses nothing", false, handover},

@@ -1,0 +1,221 @@
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/vipward/vipward/tests/lab/probe"
+	"github.com/vipward/vipward/tests/lab/topology"
+)
+
+const (
+	// keptOpen is the number of connections that the client of this scenario keeps, over the six services.
+	keptOpen = 200
+	// keptBeat is the time between two questions on each of them.
+	keptBeat = time.Second
+	// askedEvery is the time between two requests of it, each over a fresh connection.
+	askedEvery = 2 * time.Millisecond
+	// keptPatience is how long any question may take: the outage after a director's death, and the doubling pauses after which TCP
+	// sends again.
+	keptPatience = 15 * time.Second
+)
+
+// way is one way in which packets get to the real servers, in one family.
+type way struct {
+	forward string
+	vip     netip.Addr
+	servers [2]netip.AddrPort
+}
+
+func (w way) name() string {
+	family := "ipv4"
+	if w.vip.Is6() {
+		family = "ipv6"
+	}
+	return w.forward + "-" + family
+}
+
+func (w way) service() netip.AddrPort { return netip.AddrPortFrom(w.vip, 80) }
+
+// ways are the six of them: direct routing, network address translation and tunnelling in both families.
+func ways() []way {
+	var out []way
+	for i, forward := range []string{"dr", "nat", "tun"} {
+		for _, network := range []string{"10.77.0.", network6} {
+			addr := func(last int) netip.Addr { return netip.MustParseAddr(fmt.Sprint(network, last)) }
+			out = append(out, way{forward, addr(100 + i), [2]netip.AddrPort{netip.AddrPortFrom(addr(11), 80), netip.AddrPortFrom(addr(12), 80)}})
+		}
+	}
+	return out
+}
+
+// backVIP is the last part of the VIPs by which the answers of NAT come back, whichever director is master.
+const backVIP = "99"
+
+// keeps is the pair with its client under load. Weights are those of rs1 and rs2; 0 leaves the server out.
+type keeps struct {
+	*lab
+	stop func() probe.LoadReport
+}
+
+// config is the file of both directors.
+func (k *keeps) config(weights ...int) string {
+	var b strings.Builder
+	b.WriteString(`node "lb1" { address = "10.77.0.1" }
+node "lb2" { address = "10.77.0.2" }
+vrrp_instance "web" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  priority          = { lb1 = 150, lb2 = 100 }
+  virtual_address "10.77.0.` + backVIP + `/32" {}
+  virtual_address "` + network6 + backVIP + `/128" { advertised = false }
+`)
+	for _, w := range ways() {
+		fmt.Fprintf(&b, "  virtual_address \"%v/%d\" { advertised = %v }\n", w.vip, w.vip.BitLen(), w.vip.Is4())
+	}
+	b.WriteString("}\n")
+	for _, w := range ways() {
+		fmt.Fprintf(&b, "virtual_server %q {\n  address   = %q\n  scheduler = \"wrr\"\n  forward   = %q\n", w.name(), w.service(), w.forward)
+		for i, weight := range weights {
+			if weight > 0 {
+				fmt.Fprintf(&b, "  real_server %q { weight = %d }\n", w.servers[i], weight)
+			}
+		}
+		b.WriteString("  check \"tcp\" {\n    interval = \"2s\"\n    timeout  = \"1500ms\"\n    fall     = 3\n  }\n}\n")
+	}
+	return b.String()
+}
+
+// newKeeps builds the network and starts everything but the load.
+func newKeeps(t *T) *keeps {
+	k := &keeps{lab: newNet(t)}
+	var takes []string // VIPs that the real servers take packets for
+	for _, w := range ways() {
+		if w.forward != "nat" {
+			takes = append(takes, w.vip.String())
+		}
+	}
+	for _, name := range []string{topology.Client, topology.LB1, topology.LB2, topology.RS1, topology.RS2} {
+		k.number6(name)
+	}
+	for _, name := range []string{topology.LB1, topology.LB2} {
+		t.Must(k.Node(name).Sysctl("ipv6/conf/all/forwarding", "1"))
+	}
+	for _, name := range []string{topology.RS1, topology.RS2} {
+		k.wayBack(name)
+		k.realServer(name, "setup", "--method", "tun", "--vip", strings.Join(takes, ","))
+		own := k.Node(name).Addr.String()
+		w := k.serve(name, "index.html", name, own+":80", "[::]:80", "10.77.0.100:80", "10.77.0.102:80")
+		if name == topology.RS1 {
+			k.rs1 = w
+		} else {
+			k.rs2 = w
+		}
+	}
+	k.lb1, k.lb2 = k.newDirector(topology.LB1, k.config(1)), k.newDirector(topology.LB2, k.config(1))
+	k.lb1.start()
+	k.lb2.start()
+	k.lb1.await("MASTER", 15*time.Second)
+	k.lb2.await("BACKUP", 5*time.Second)
+	return k
+}
+
+// wayBack has what a real server sends from its own address go to the client by way of the master, as NAT needs it. Everybody is on
+// one link here, which a director would tell the server of by a redirection.
+func (k *keeps) wayBack(name string) {
+	last := k.Node(name).Addr.As4()[3]
+	k.Must(k.Node(name).Sysctl("ipv6/conf/all/accept_redirects", "0"))
+	k.Must(k.Node(name).Sysctl("ipv6/conf/eth0/accept_redirects", "0"))
+	for _, f := range []struct{ option, network string }{{"-4", "10.77.0."}, {"-6", network6}} {
+		batch := filepath.Join(k.Dir, name+f.option)
+		text := fmt.Sprintf("route add %s10 via %s%s dev eth0 onlink table 77\nrule add from %s%d to %s10 table 77\n", f.network, f.network, backVIP, f.network, last, f.network)
+		k.Must(os.WriteFile(batch, []byte(text), 0o644))
+		k.exec(name, "ip", f.option, "-batch", batch)
+	}
+}
+
+// load begins.
+func (k *keeps) load() {
+	var l probe.Load
+	for _, w := range ways() {
+		l.To = append(l.To, w.service())
+	}
+	l.Conns, l.Beat, l.Every, l.Timeout = keptOpen, keptBeat, askedEvery, keptPatience
+	var r probe.LoadReport
+	began := time.Now()
+	end := k.Background(func(ctx context.Context) (err error) {
+		r, err = l.Run(ctx, k.Node(topology.Client).NS)
+		return err
+	})
+	k.stop = func() probe.LoadReport {
+		k.Figure("load", time.Since(began))
+		end()
+		return r
+	}
+}
+
+// weights waits until each service of a director has its servers with those weights.
+func (k *keeps) weights(d *director, want ...int) {
+	k.Eventually(fmt.Sprintf("the servers in IPVS of %s have the weights %v", d.node.Name, want), 10*time.Second, func() error {
+		table := d.table()
+		for _, w := range ways() {
+			for i, weight := range want {
+				line := regexp.MustCompile(fmt.Sprintf(`-a -t %s -r %s -[gmi] -w %d\b`, regexp.QuoteMeta(w.service().String()), regexp.QuoteMeta(w.servers[i].String()), weight))
+				if !line.MatchString(table) {
+					return fmt.Errorf("no %v in %s", line, table)
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// change gives both directors another file.
+func (k *keeps) change(weights ...int) {
+	for _, d := range []*director{k.lb1, k.lb2} {
+		d.write(k.config(weights...))
+		d.do("reload")
+	}
+}
+
+// keepsConnections: nothing that an operator does to the pair, and no end of a daemon, costs a client anything.
+func keepsConnections(t *T) {
+	k := newKeeps(t)
+	k.weights(k.lb1, 1)
+	k.load()
+	time.Sleep(4 * time.Second)
+	t.Logf("reload of the same file")
+	k.lb1.do("reload")
+	time.Sleep(time.Second)
+	k.change(3)
+	k.weights(k.lb1, 3)
+	time.Sleep(time.Second)
+	k.change(3, 2)
+	k.weights(k.lb1, 3, 2)
+	time.Sleep(2 * time.Second)
+	k.report(k.stop())
+}
+
+// report says what the load has found, and fails for anything that broke.
+func (k *keeps) report(r probe.LoadReport) {
+	requests, beats, kept := 0, 0, 0
+	for _, w := range ways() {
+		s := r[w.service()]
+		requests, beats, kept = requests+len(s.Requests), beats+s.Beats, kept+len(s.Kept)
+		k.Logf("%s: %d kept with %d answers, %d requests by %v", w.name(), len(s.Kept), s.Beats, len(s.Requests), s.Requests.By())
+		for what, lost := range map[string]probe.Flow{"connections": s.Kept.Lost(), "requests": s.Requests.Lost()} {
+			if len(lost) > 0 {
+				k.Errorf("%s: %d %s broke, the first, of %6.2fs: %s", w.name(), len(lost), what, lost[0].Sent.Sub(k.Began).Seconds(), lost[0].Err)
+			}
+		}
+	}
+	k.Figure("kept", kept)
+	k.Figure("answers on them", beats)
+	k.Figure("requests", requests)
+}
