@@ -24,14 +24,14 @@ func crash(t *T) {
 	})
 	t.Figure("lease ran out after", gone)
 	t.Figure("takeover after", gone+l.lb2.await("MASTER", down+slack-gone))
-	t.Must(l.owner(topology.LB2))
+	l.alone(topology.LB2)
 	time.Sleep(time.Second)
 
 	back := time.Now()
 	l.lb1.start()
 	t.Figure("return after", l.lb1.await("MASTER", down+notice+slack))
 	l.lb2.await("BACKUP", slack)
-	t.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 	time.Sleep(time.Second)
 	if n := len(l.lb2.since(0, became("MASTER"))); n != 1 {
 		t.Errorf("lb2 tells of becoming master %d times, want once", n)
@@ -63,7 +63,7 @@ func quickRestart(t *T) {
 	l.lb1.start()
 	l.lb1.await("MASTER", slack)
 	time.Sleep(down + slack)
-	t.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 	if moved := l.lb2.since(seq, stateChange); len(moved) > 0 {
 		t.Errorf("lb2 tells of %v", moved)
 	}
@@ -98,5 +98,5 @@ func restartIPVS(t *T) {
 	if lost := stop().HTTP.Lost(); len(lost) > 0 {
 		t.Errorf("%d requests were lost over the restart: %s", len(lost), lost[0].Err)
 	}
-	t.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 }

@@ -31,7 +31,7 @@ func examplePlugin(t *T) {
 	if reason := l.lb1.status().Services[0].RealServers[0].Reason; reason != `greeting "220 mai"` {
 		t.Errorf("the reason is %q, want what the plugin said", reason)
 	}
-	t.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 }
 
 // bannerService is put before the second node of the pair's configuration.

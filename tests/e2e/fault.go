@@ -19,13 +19,13 @@ func cut(t *T) {
 	if got := l.lb1.state(); got == "MASTER" {
 		t.Errorf("lb1 is MASTER without a carrier")
 	}
-	t.Must(l.owner(topology.LB2))
+	l.alone(topology.LB2)
 	time.Sleep(time.Second)
 	t.Must(l.Heal(topology.LB1))
 	t.Figure("return after", l.lb1.await("MASTER", down+slack))
 	l.lb2.await("BACKUP", slack)
 	time.Sleep(time.Second)
-	t.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 	report := stop()
 	silence, _ := report.UDP.Silence()
 	t.Figure("outage", silence)
@@ -108,5 +108,5 @@ func pluginHung(t *T) {
 	if lost := stop().HTTP.Lost(); len(lost) > 0 {
 		t.Errorf("%d requests were lost meanwhile", len(lost))
 	}
-	t.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 }

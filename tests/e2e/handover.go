@@ -22,7 +22,7 @@ func handover(t *T) {
 	l.lb1.do("failover", "web")
 	l.lb2.await("MASTER", slack)
 	time.Sleep(time.Second)
-	t.Must(l.owner(topology.LB2))
+	l.alone(topology.LB2)
 	l.lossless("failover", stop(), "lb1", "lb2")
 
 	stop = l.measure(udp())
@@ -31,7 +31,7 @@ func handover(t *T) {
 	l.nothingLeft(l.lb2)
 	l.lb1.await("MASTER", slack)
 	time.Sleep(time.Second)
-	t.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 	l.lossless("SIGTERM", stop(), "lb2", "lb1")
 }
 
@@ -65,7 +65,7 @@ func shutdownIPVS(t *T) {
 	}
 	l.lb2.await("MASTER", slack)
 	time.Sleep(time.Second)
-	t.Must(l.owner(topology.LB2))
+	l.alone(topology.LB2)
 	report := stop()
 	lost := report.HTTP.Lost()
 	t.Figure("requests broken", len(lost))

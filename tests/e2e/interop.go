@@ -48,10 +48,10 @@ func (l *lab) weReturn(other *keepalived) {
 	l.lb1.start()
 	other.start(100)
 	l.lb1.await("MASTER", 15*time.Second)
-	l.Eventually("lb1 holds the VIP alone", slack, func() error { return l.owner(topology.LB1) })
+	l.alone(topology.LB1)
 	stop := l.measure(udp())
 	time.Sleep(down + slack)
-	l.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 
 	l.lb1.terminate()
 	l.moved("keepalived has taken over", topology.LB2, skewed+slack)
@@ -78,7 +78,7 @@ func (l *lab) weReturn(other *keepalived) {
 	}
 	l.one(report.Wire, 2)
 	other.Stop()
-	l.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 }
 
 func (l *lab) moved(what, to string, within time.Duration) {

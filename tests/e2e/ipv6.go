@@ -84,7 +84,7 @@ func (l *lab) handover6() {
 	l.lb1.do("failover", "web")
 	l.lb2.await("MASTER", slack)
 	time.Sleep(time.Second)
-	l.Must(l.owner(topology.LB2))
+	l.alone(topology.LB2)
 	l.Must(l.owner6(topology.LB2))
 	r := stop()
 	l.lossless("failover", r, "lb1", "lb2")
@@ -106,7 +106,7 @@ func (l *lab) crash6() {
 	l.lb2.kill()
 	l.Figure("takeover after", l.lb1.await("MASTER", down+slack))
 	l.Eventually("lb1 holds the IPv6 VIPs alone", slack, func() error { return l.owner6(topology.LB1) })
-	l.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 	time.Sleep(time.Second)
 	r := stop()
 	for family, flow := range map[string]probe.Flow{"IPv4": r.UDP, "IPv6": r.UDP6} {

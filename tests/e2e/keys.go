@@ -105,13 +105,13 @@ func (l *lab) agree() {
 	l.key(topology.LB2, rightKey)
 	l.lb2.do("reload")
 	l.Figure("healed after", l.lb2.await("BACKUP", 2*interval+slack))
-	l.Eventually("lb1 holds the VIP alone", slack, func() error { return l.owner(topology.LB1) })
+	l.alone(topology.LB1)
 
 	l.Must(os.Chmod(l.keyFile(topology.LB2), 0o644))
 	if a := l.lb2.command("reload"); a.code != 3 || !strings.Contains(a.errors, "chmod 600") {
 		l.Errorf("a reload with a key that everybody can read: exit %d %s, want 3 and what to do", a.code, a.errors)
 	}
-	l.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 }
 
 // discarded counts the adverts that the instance has discarded, for one reason or, where it is empty, for any.

@@ -104,6 +104,12 @@ func (l *lab) up() {
 	l.Eventually("lb1 holds the VIP alone", 5*time.Second, func() error { return l.owner(topology.LB1) })
 }
 
+// alone waits for that node to be the only one that holds the VIP: whoever hands it over, or loses it to a higher priority, keeps it
+// for a moment after the other one has announced it.
+func (l *lab) alone(name string) {
+	l.Eventually(name+" holds the VIP alone", moment, func() error { return l.owner(name) })
+}
+
 // owner says what is wrong when not just that node holds the VIP; an empty name stands for nobody.
 func (l *lab) owner(name string) error {
 	var holders []string

@@ -20,14 +20,14 @@ func trackWeight(t *T) {
 	l.local[topology.LB1].stop()
 	t.Figure("moved after", l.lb2.await("MASTER", notice+down+slack))
 	l.lb1.await("BACKUP", slack)
-	t.Must(l.owner(topology.LB2))
+	l.alone(topology.LB2)
 	if got := l.lb1.status().Instances[0].EffectivePriority; got != 90 {
 		t.Errorf("the effective priority of lb1 is %d, want 150 - 60", got)
 	}
 	l.local[topology.LB1].start()
 	t.Figure("returned after", l.lb1.await("MASTER", notice+down+slack))
 	l.lb2.await("BACKUP", slack)
-	t.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 	time.Sleep(time.Second)
 	report := stop()
 	silence, _ := report.UDP.Silence()
@@ -50,14 +50,14 @@ func trackFault(t *T) {
 	l.local[topology.LB1].stop()
 	t.Figure("fault after", l.lb1.await("FAULT", notice+slack))
 	t.Figure("moved after", l.lb2.await("MASTER", skewed+slack))
-	t.Must(l.owner(topology.LB2))
+	l.alone(topology.LB2)
 	l.local[topology.LB1].start()
 	l.lb1.await("BACKUP", notice+slack)
 	time.Sleep(down + slack)
 	if got := l.lb1.state(); got != "BACKUP" {
 		t.Errorf("lb1 is %s after its server has come back, want BACKUP without preemption", got)
 	}
-	t.Must(l.owner(topology.LB2))
+	l.alone(topology.LB2)
 	report := stop()
 	silence, _ := report.UDP.Silence()
 	t.Figure("silence", silence)

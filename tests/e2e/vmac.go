@@ -28,7 +28,7 @@ func vmac(t *T) {
 	l.lb1.do("failover", "web")
 	l.lb2.await("MASTER", slack)
 	time.Sleep(time.Second)
-	t.Must(l.owner(topology.LB2))
+	l.alone(topology.LB2)
 	r := stop()
 	l.lossless("failover", r, "lb1", "lb2")
 	l.sameMAC(r)
@@ -37,7 +37,7 @@ func vmac(t *T) {
 	time.Sleep(500 * time.Millisecond)
 	l.lb2.kill()
 	t.Figure("takeover after", l.lb1.await("MASTER", down+slack))
-	t.Eventually("lb1 holds the VIP alone", slack, func() error { return l.owner(topology.LB1) })
+	l.alone(topology.LB1)
 	l.lb2.start() // it removes what it had left
 	l.lb2.await("BACKUP", notice+slack)
 	time.Sleep(time.Second)
