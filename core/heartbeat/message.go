@@ -42,6 +42,8 @@ const (
 	HearsYou
 	// Urgent: the sender is about to decide, and asks for a message at once.
 	Urgent
+	// FencedYou: the sender has had the receiver fenced, and has not heard yet that it knows.
+	FencedYou
 )
 
 // Instance is one virtual router of the sender.

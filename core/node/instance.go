@@ -229,6 +229,9 @@ func (n *Node) take(now time.Time, i *instance, out vrrp.Output) {
 			Code: "instance." + note.Code, Severity: event.Warning, Kind: event.Instance, Subject: i.cfg.Name, Reason: note.Text,
 		})
 	}
+	if h := out.Handover; h != nil && !h.OK {
+		n.maintenance.leaveFailed(i, h.Reason)
+	}
 	if h := out.Handover; h != nil && i.command != 0 {
 		n.out.Answers = append(n.out.Answers, i.answer(h))
 		i.command = 0

@@ -65,6 +65,8 @@ type (
 		Marks []Mark
 		// Drains are the real servers that an operator had drained in a former run.
 		Drains []Drained
+		// Memory is that of a former run.
+		Memory Memory
 		// Verdicts are those of a former run, where they are young enough to be believed until the first results come.
 		Verdicts []Verdict
 	}
@@ -121,7 +123,9 @@ type (
 	Maintain struct {
 		On     bool
 		Reason string
-		ID     uint64
+		// Force lets go also of what no peer takes over. Without it such a command fails, and nothing has changed.
+		Force bool
+		ID    uint64
 	}
 	// Failover asks for a planned hand-over of one instance. The result comes as an [Answer].
 	Failover struct {

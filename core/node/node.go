@@ -54,6 +54,9 @@ type Node struct {
 	servicesError string
 	lacks         []string // what the system lacks for the services, as it was told
 	dirty         bool     // the wish has changed
+
+	maintenance maintenance
+	fenced      []string // see Memory
 	out           Output
 	adverts       []Advert // space of out.Adverts
 }
@@ -127,6 +130,8 @@ func (n *Node) Step(now time.Time, in Input) Output {
 		n.stop(now)
 	case Failover:
 		n.failover(now, in)
+	case Maintain:
+		n.maintain(now, in)
 	case Drain:
 		n.drain(now, in)
 	case Told:
@@ -165,6 +170,11 @@ func (n *Node) finish(now time.Time) Output {
 	n.choose(now)
 	for _, i := range n.touched {
 		n.settle(now, i)
+	}
+	if n.leave() {
+		for _, i := range n.instances {
+			n.settle(now, i)
+		}
 	}
 	n.settleGroups(now)
 	n.schedule()
@@ -206,6 +216,7 @@ func (n *Node) start(now time.Time, in Start) {
 	n.started = now
 	n.dirty = true
 	n.held = in.Held
+	n.maintenance.Maintenance, n.fenced = in.Memory.Maintenance, in.Memory.Fenced
 	n.rememberMarks(now, in.Marks)
 	n.resumeDrains(in.Drains)
 	n.remember(now, in.Verdicts)
@@ -216,6 +227,7 @@ func (n *Node) stop(now time.Time) {
 		return
 	}
 	n.stopping = true
+	n.abandon()
 	n.endServices()
 	for _, i := range n.instances {
 		n.retire(now, i)

@@ -21,6 +21,8 @@ type Snapshot struct {
 	Groups    []GroupStatus
 	Checkers  []CheckerStatus
 	Services  []ServiceStatus
+	// Maintenance keeps the node from being master.
+	Maintenance Maintenance
 }
 
 // InstanceStatus is the state of one instance.

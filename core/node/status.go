@@ -9,7 +9,7 @@ import (
 
 // Snapshot is the state at the instant now, for readers.
 func (n *Node) Snapshot(now time.Time) *Snapshot {
-	s := &Snapshot{At: now, Name: n.cfg.Name, Ready: !n.started.IsZero() && !n.stopping}
+	s := &Snapshot{At: now, Name: n.cfg.Name, Ready: !n.started.IsZero() && !n.stopping, Maintenance: n.maintenance.Maintenance}
 	for _, i := range n.instances {
 		s.Instances = append(s.Instances, n.instanceStatus(i))
 		s.Ready = s.Ready && i.router.State() != vrrp.Init

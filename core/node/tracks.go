@@ -45,6 +45,9 @@ func (n *Node) linkStatus(name string) (status health.Status, reason string) {
 // fault is why the instance must not take part, for itself or for another member of its sync group; empty for none. Unknown is
 // never a fault.
 func (n *Node) fault(i *instance) string {
+	if reason := n.outOfService(); reason != "" {
+		return reason
+	}
 	if reason := n.ownFault(i); reason != "" || i.group == nil {
 		return reason
 	}
