@@ -183,6 +183,26 @@ func (d small) Fence(_ context.Context, r control.FenceRequest) (control.FenceAn
 	return a, nil
 }
 
+func (d small) Maintain(_ context.Context, r control.MaintenanceRequest) (string, error) {
+	switch {
+	case !r.On:
+		return "lb1 takes part again", nil
+	case r.Reason == "alone" && !r.Force:
+		return "", fmt.Errorf("%w: web stays MASTER here: no other router took over within 1.5s; this node is not in maintenance", node.ErrTimeout)
+	}
+	return "lb1 is in maintenance for " + r.Reason, nil
+}
+
+func (d small) ConfirmFence(_ context.Context, name string) (string, error) {
+	switch name {
+	case "lb2":
+		return "lb2 counts as off", nil
+	case "lb3":
+		return "", fmt.Errorf("%w: lb3 is alive: its heartbeat came 80ms ago", node.ErrRefused)
+	}
+	return "", control.Unknown("node", name, []string{"lb2", "lb3"})
+}
+
 func (d small) Failover(_ context.Context, instance string) (string, time.Duration, error) {
 	switch instance {
 	case "db":

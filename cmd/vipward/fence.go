@@ -21,11 +21,12 @@ const fenceLimit = 150 * time.Second
 func newFenceCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use: "fence", Short: "Fencers: what there is, how the nodes are, and whether they would work",
-		Long: "Fencers take the power or the network away from a node. Nothing here does: these commands only look.",
+		Long: "Fencers take the power or the network away from a node. Nothing here does: list, status and test only look. confirm says\n" +
+			"that somebody has done it by hand.",
 		Args: noSuchCommand,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newFenceListCommand(g), newFenceStatusCommand(g), newFenceTestCommand(g))
+	c.AddCommand(newFenceListCommand(g), newFenceStatusCommand(g), newFenceTestCommand(g), newFenceConfirmCommand(g))
 	return c
 }
 

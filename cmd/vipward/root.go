@@ -60,6 +60,8 @@ func commands(g *globals) []*cobra.Command {
 		newDrainCommand(g),
 		newUndrainCommand(g),
 		newFenceCommand(g),
+		newMaintenanceCommand(g),
+		newResumeCommand(g),
 		newRealServerCommand(g),
 		newDigestCommand(g),
 		newPluginCommand(g),

@@ -84,6 +84,9 @@ func showStatus(w io.Writer, g *globals, s control.Status, raw []byte) error {
 	}
 	v := view{w: w, color: g.color(w), now: time.Now()}
 	v.printf("%s  vipward %s, configuration %.12s, up %s%s\n", s.Node, s.Version, s.ConfigHash, v.ago(s.Started), unready(s))
+	if m := s.Maintenance; m.On {
+		v.printf("in maintenance for %s: %s; vipward maintenance off ends it\n", v.ago(*m.Since), m.Reason)
+	}
 	v.instances(s.Instances)
 	v.groups(s.Groups)
 	v.services(s.Services)

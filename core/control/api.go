@@ -32,6 +32,11 @@ type API interface {
 	// ReloadPlugin replaces the process of a plugin that is in use, and returns when the new one works. On an error the old one
 	// goes on.
 	ReloadPlugin(ctx context.Context, name string) error
+	// Maintain brings the node into maintenance or out of it, and says what was done. Errors wrap node.ErrRefused or node.ErrTimeout.
+	Maintain(ctx context.Context, r MaintenanceRequest) (text string, err error)
+	// ConfirmFence takes an operator's word that a node is off, and says what follows. A node that there is not is [ErrNotFound], one that
+	// is evidently alive node.ErrRefused.
+	ConfirmFence(ctx context.Context, node string) (text string, err error)
 	// Fence asks a fencer something that has no effect; only Fencer, Action and Node of the request count. A name that there is not
 	// is [ErrNotFound].
 	Fence(ctx context.Context, r FenceRequest) (FenceAnswer, error)

@@ -83,3 +83,20 @@ func (s *Server) fence(w http.ResponseWriter, r *http.Request) {
 	done.TookMS = float64(time.Since(began).Microseconds()) / 1000
 	s.finish(w, r, command, done, err)
 }
+
+// ConfirmRequest is the body of POST /v1/fence/confirm.
+type ConfirmRequest struct {
+	// Node that is off.
+	Node string `json:"node"`
+}
+
+func (s *Server) confirmFence(w http.ResponseWriter, r *http.Request) {
+	var req ConfirmRequest
+	if !s.decode(w, r, &req) {
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), commandLimit)
+	defer cancel()
+	text, err := s.API.ConfirmFence(ctx, req.Node)
+	s.finish(w, r, "fence confirm "+req.Node, Done{text}, err)
+}

@@ -33,13 +33,22 @@ func Render(s *node.Snapshot, x Extra) Status {
 	r := renderer{x}
 	return Status{
 		Format: StatusFormat, Version: x.Version, Node: s.Name, ConfigHash: x.Hash, Started: instant(x.Started), Ready: s.Ready,
-		Instances: each(s.Instances, r.instance),
-		Groups:    each(s.Groups, r.group),
-		Checkers:  each(s.Checkers, r.checker),
-		Services:  each(s.Services, r.service),
-		Plugins:   append([]Plugin{}, x.Plugins...),
-		Fencers:   append([]Fencer{}, x.Fencers...),
+		Instances:   each(s.Instances, r.instance),
+		Groups:      each(s.Groups, r.group),
+		Checkers:    each(s.Checkers, r.checker),
+		Services:    each(s.Services, r.service),
+		Plugins:     append([]Plugin{}, x.Plugins...),
+		Fencers:     append([]Fencer{}, x.Fencers...),
+		Maintenance: maintenanceOf(s.Maintenance),
 	}
+}
+
+func maintenanceOf(m node.Maintenance) Maintenance {
+	if !m.On() {
+		return Maintenance{}
+	}
+	since := instant(m.Since)
+	return Maintenance{On: true, Since: &since, Reason: m.Reason}
 }
 
 type renderer struct{ x Extra }

@@ -152,7 +152,7 @@ func TestStatusBeforeTheFirstSnapshotHasEveryList(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"format":1,"version":"","node":"","config_hash":"","started":"0001-01-01T00:00:00Z","ready":false,` +
-		`"instances":[],"groups":[],"checkers":[],"services":[],"plugins":[],"fencers":[]}`
+		`"instances":[],"groups":[],"checkers":[],"services":[],"plugins":[],"fencers":[],"maintenance":{"on":false,"since":null,"reason":""}}`
 	if string(b) != want {
 		t.Errorf("Render(nil) = %s, want %s", b, want)
 	}

@@ -22,6 +22,8 @@ func (s *Server) Handler() http.Handler {
 	mux.HandleFunc("POST /v1/undrain", s.undrain)
 	mux.HandleFunc("POST /v1/plugins/{name}/reload", s.reloadPlugin)
 	mux.HandleFunc("POST /v1/fence", s.fence)
+	mux.HandleFunc("POST /v1/fence/confirm", s.confirmFence)
+	mux.HandleFunc("POST /v1/maintenance", s.maintenance)
 	return headers(mux)
 }
 

@@ -67,6 +67,14 @@ func (d *daemon) Fence(_ context.Context, r FenceRequest) (FenceAnswer, error) {
 	return FenceAnswer{Fencer: r.Fencer, Node: "lb2", Action: r.Action, Verdict: "failed", Evidence: "reads on", Ready: true}, d.err
 }
 
+func (d *daemon) Maintain(_ context.Context, r MaintenanceRequest) (string, error) {
+	return fmt.Sprintf("maintenance %v for %q, force %v", r.On, r.Reason, r.Force), d.err
+}
+
+func (d *daemon) ConfirmFence(_ context.Context, node string) (string, error) {
+	return node + " counts as off", d.err
+}
+
 func (d *daemon) server(log io.Writer) *Server {
 	metrics := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "vipward_ready 1\n") })
 	return NewServer(Options{API: d, Events: &Ring{}, Metrics: metrics, Logger: slog.New(slog.NewTextHandler(log, nil))})
@@ -165,6 +173,10 @@ func TestCommands(t *testing.T) {
 		{"failover where this node is not master", "/v1/failover", `{"instance":"web"}`, fmt.Errorf("%w: web is BACKUP", node.ErrRefused), 409, "web is BACKUP"},
 		{"failover without a peer", "/v1/failover", `{"instance":"web"}`, fmt.Errorf("%w: no router", node.ErrTimeout), 504, "no router"},
 		{"failover that the loop did not take", "/v1/failover", `{"instance":"web"}`, context.DeadlineExceeded, 504, "deadline"},
+		{"maintenance", "/v1/maintenance", `{"on":true,"reason":"disk","force":true}`, nil, 200, `maintenance true for \"disk\", force true`},
+		{"maintenance that nobody takes over from", "/v1/maintenance", `{"on":true}`, fmt.Errorf("%w: web stays", node.ErrTimeout), 504, "web stays"},
+		{"the word that a node is off", "/v1/fence/confirm", `{"node":"lb2"}`, nil, 200, "lb2 counts as off"},
+		{"the word that a node is off which lives", "/v1/fence/confirm", `{"node":"lb2"}`, fmt.Errorf("%w: lb2 is alive", node.ErrRefused), 409, "lb2 is alive"},
 		{"failover of a mistyped instance", "/v1/failover", `{"instance":"wbe"}`, nil, 404, `did you mean \"web\"?`},
 		{"reload of a plugin", "/v1/plugins/http/reload", `{}`, nil, 200, `"pid": 123`},
 		{"reload of a plugin that fails", "/v1/plugins/http/reload", `{}`, errors.New("the new one failed"), 500, "the new one failed"},

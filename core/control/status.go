@@ -27,6 +27,8 @@ type Status struct {
 	Services  []Service  `json:"services"`
 	Plugins   []Plugin   `json:"plugins"`
 	Fencers   []Fencer   `json:"fencers"`
+	// Maintenance keeps the node from being master.
+	Maintenance Maintenance `json:"maintenance"`
 }
 
 // Instance is one virtual router.

@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/vipward/vipward/core/control"
@@ -39,20 +38,8 @@ func (e *engine) Progress() time.Time { return time.Unix(0, e.loop.progress.Load
 
 // Failover hands an instance over and waits for the result.
 func (e *engine) Failover(ctx context.Context, instance string) (text string, took time.Duration, err error) {
-	id, answer := e.answers.expect()
-	defer e.answers.forget(id)
-	call := func(now time.Time) node.Output {
-		return e.loop.node.Step(now, node.Failover{Instance: instance, ID: id})
-	}
-	if err := e.loop.Call(ctx, call); err != nil {
-		return "", 0, fmt.Errorf("the daemon did not take the command: %w", err)
-	}
-	select {
-	case a := <-answer:
-		return a.Text, a.Took, a.Err
-	case <-ctx.Done():
-		return "", 0, fmt.Errorf("%w: no result of the hand-over", node.ErrTimeout)
-	}
+	a, err := e.command(ctx, func(id uint64) node.Input { return node.Failover{Instance: instance, ID: id} })
+	return a.Text, a.Took, err
 }
 
 // ReloadPlugin replaces the process of a plugin.

@@ -17,6 +17,9 @@ func (e *engine) end(ctx context.Context) error {
 	notify(e.log, stateStopping)
 	e.verdicts.keep(e.loop.node.Verdicts(), time.Now())
 	e.marks.keep(e.loop.node.Marks())
+	if err := e.memory.keep(e.loop.node.Memory()); err != nil {
+		e.log.Error("what must outlive a restart cannot be kept: maintenance, and who was fenced", "error", err)
+	}
 	applied, cancel := context.WithTimeout(ctx, applyLimit)
 	defer cancel()
 	err := errors.Join(e.addresses.Wait(applied), e.services.Wait(applied), e.refusals.Wait(applied), e.markings.Wait(applied),

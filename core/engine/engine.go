@@ -98,6 +98,7 @@ type engine struct {
 	fencers   *fencers
 	shots     *shots
 	marks     *marks
+	memory    *memory
 	drains    *drains
 	socket    net.Listener
 	listener  *readOnly
@@ -184,6 +185,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	e.verdicts = newVerdicts(filepath.Join(e.opt.StateDir, cfg.Node.Name+".verdicts.json"), e.log)
 	e.drains = &drains{path: filepath.Join(e.opt.StateDir, cfg.Node.Name+".drains.json"), log: e.log}
 	e.marks = &marks{path: filepath.Join(e.opt.StateDir, cfg.Node.Name+".marks.json"), log: e.log}
+	e.memory = &memory{path: filepath.Join(e.opt.StateDir, cfg.Node.Name+".memory.json"), log: e.log}
 	e.links = kernel.NewLinks(kernel.LinkOptions{Logger: e.log, Changed: e.linksChanged, Drift: e.addresses.Drift})
 	e.outbox = outbox.New(outbox.Options{
 		Logger: e.log, Deliver: e.deliver, Event: e.emit, Journal: filepath.Join(e.opt.StateDir, cfg.Node.Name+".outbox"),
@@ -209,6 +211,7 @@ func (e *engine) run(ctx context.Context, sig Signals) error {
 		func(ctx context.Context) error { return e.verdicts.run(ctx, e.loop) },
 		e.fencers.run, e.shots.run,
 		func(ctx context.Context) error { return e.marks.run(ctx, e.loop) },
+		func(ctx context.Context) error { return e.memory.run(ctx, e.loop) },
 		e.watchDrains,
 	}
 	for _, part := range parts {
@@ -247,7 +250,7 @@ func (e *engine) begin(ctx context.Context) error {
 	e.wire.Set(ports(cfg))
 	e.outbox.Set(cfg.Notifiers)
 	e.loop.Hurry(node.Start{
-		Held: held, Marks: e.marks.read(), Drains: e.drains.read(), Verdicts: e.verdicts.read(time.Now()),
+		Held: held, Marks: e.marks.read(), Memory: e.memory.read(), Drains: e.drains.read(), Verdicts: e.verdicts.read(time.Now()),
 	}, time.Now())
 	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, cfg.Fencers...)
 	e.fencers.Set(cfg)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/core/config"
+	"github.com/vipward/vipward/core/control"
 	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/node"
 	"github.com/vipward/vipward/core/pluginhost"
@@ -107,3 +108,13 @@ func (e *engine) fence(o node.FenceOrder) { e.shots.Give(o, e.config.Load().Fenc
 
 // fenced gives the end of an order to the loop.
 func (e *engine) fenced(r node.Fenced) { e.loop.Hurry(r, time.Now()) }
+
+// ConfirmFence takes an operator's word that a node is off.
+func (e *engine) ConfirmFence(ctx context.Context, name string) (string, error) {
+	cfg := e.config.Load()
+	if others := othersOf(cfg); !slices.Contains(others, name) || name == cfg.Node.Name {
+		return "", control.Unknown("other node", name, others)
+	}
+	a, err := e.command(ctx, func(id uint64) node.Input { return node.Confirm{Node: name, ID: id} })
+	return a.Text, err
+}

@@ -57,8 +57,8 @@ type Node struct {
 
 	maintenance maintenance
 	fenced      []string // see Memory
-	out           Output
-	adverts       []Advert // space of out.Adverts
+	out         Output
+	adverts     []Advert // space of out.Adverts
 }
 
 // check is the verdict on one check, with when it came and whether it is still confirmed.
