@@ -1,10 +1,8 @@
 package kernel
 
 import (
-	"encoding/hex"
 	"net"
 	"net/netip"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -169,19 +167,6 @@ func TestManyAnnouncementsDoNotDelayTheMailbox(t *testing.T) {
 			t.Error("the rest is not due at once")
 		}
 	})
-}
-
-// The frame is that of a capture of keepalived 2.4.3, which everything in the field is known to accept.
-func TestGratuitousARPIsThatOfKeepalived(t *testing.T) {
-	const want = "ffffffffffff02000000000a0806000108000604000102000000000ac0000264ffffffffffffc0000264"
-	frame, err := gratuitous(net.HardwareAddr{2, 0, 0, 0, 0, 0xa}, netip.MustParseAddr("192.0.2.100"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	got := hex.EncodeToString(frame)
-	if !strings.HasPrefix(got, want) || strings.Trim(got[len(want):], "0") != "" || len(frame) != 60 {
-		t.Errorf("frame of %d bytes: %s\nwant %s and zeros up to 60", len(frame), got, want)
-	}
 }
 
 // Two addresses of one interface share its interval, and each is told before any is repeated.

@@ -34,8 +34,15 @@ func everybody(op arp.Operation, mac net.HardwareAddr, vip netip.Addr, target ne
 		return nil, fmt.Errorf("make the announcement of %v: %w", vip, err)
 	}
 	f := ethernet.Frame{Destination: ethernet.Broadcast, Source: mac, EtherType: ethernet.EtherTypeARP, Payload: payload}
-	return f.MarshalBinary()
+	b, err := f.MarshalBinary()
+	if err != nil {
+		return nil, fmt.Errorf("make the announcement of %v: %w", vip, err)
+	}
+	return b[:ethernetHeader+len(payload)], nil // a short frame is padded by the interface
 }
+
+// ethernetHeader is the length of a frame's header: two addresses and the type of what follows.
+const ethernetHeader = 14
 
 // packetSocket sends frames on any interface (packet(7)). It receives nothing, since it is bound to no protocol.
 type packetSocket struct{ conn *socket.Conn }
@@ -56,7 +63,7 @@ func (p *packetSocket) send(index int, frame []byte) error {
 	if err != nil {
 		return err
 	}
-	if len(frame) < 14 {
+	if len(frame) < ethernetHeader {
 		return fmt.Errorf("send a frame of %d bytes: %w", len(frame), unix.EINVAL)
 	}
 	to := &unix.SockaddrLinklayer{Ifindex: index, Halen: 6, Protocol: networkOrder(binary.BigEndian.Uint16(frame[12:]))}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -172,27 +173,47 @@ func TestRouterJudgesEveryVector(t *testing.T) {
 	}
 }
 
+// unread are the vectors that are no messages: their bytes cannot be read, or, of the key that is not known, not written.
+var unread = map[string]Reason{
+	"v2-bad-checksum":        ReasonChecksum,
+	"v3-bad-checksum":        ReasonChecksum,
+	"v3-version-4":           ReasonVersion,
+	"v3-type-2":              ReasonType,
+	"v3-trailing-bytes":      ReasonLength,
+	"v3-empty-payload":       ReasonLength,
+	"v3-count-0":             ReasonCount,
+	"v3-interval-0":          ReasonInterval,
+	"hmac-missing-trailer":   ReasonAuthMissing,
+	"hmac-tampered-priority": ReasonAuth,
+	"hmac-unknown-key":       ReasonAuthKey,
+	"hmac-stale":             ReasonAuthStale,
+	"hmac-replay":            ReasonAuthReplay,
+}
+
+// TestVectorsAreReadAndWrittenToTheByte reads each vector, valid or not, and writes what was read.
 func TestVectorsAreReadAndWrittenToTheByte(t *testing.T) {
-	read := 0
 	for _, v := range vectors(t) {
 		r := NewRouter(v.config())
 		r.Remember(v.marks())
 		a, reason := r.check(v.now(), v.header(), v.payload(t))
-		if reason != "" && v.Receiver.KeyID == 0 {
+		if reason != "" && v.Receiver.KeyID == 0 { // what the configuration refuses is read as well
+			var d *Discard
 			var err error
-			a, err = Parse(v.header(), v.payload(t)) // what the configuration refuses is read as well
-			if err != nil {
-				continue
+			if a, err = Parse(v.header(), v.payload(t)); errors.As(err, &d) {
+				reason = d.Reason
+			} else {
+				reason = ""
 			}
-			reason = ""
 		}
-		if reason != "" || v.Fields == nil {
+		if want := unread[v.Name]; reason != want {
+			t.Errorf("%s: read with %q, want %q", v.Name, reason, want)
+		}
+		if reason != "" {
 			continue
 		}
 		if a.Key.ID != 0 {
 			a.Key = v.key()
 		}
-		read++
 		f := v.Fields
 		interval := time.Duration(f.Seconds)*time.Second + time.Duration(f.Centi)*centi
 		if a.Version != f.Version || a.VRID != f.VRID || a.Priority != f.Priority || a.AuthType != f.AuthType || a.Interval != interval {
@@ -204,9 +225,6 @@ func TestVectorsAreReadAndWrittenToTheByte(t *testing.T) {
 		if got := a.Append(nil, v.header().Source, v.header().Destination); !bytes.Equal(got, v.payload(t)) {
 			t.Errorf("%s: Append = %x, want %s", v.Name, got, v.VRRP)
 		}
-	}
-	if read < 28 {
-		t.Errorf("%d vectors were read, want 28 at least", read)
 	}
 }
 
