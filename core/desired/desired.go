@@ -23,6 +23,8 @@ type State struct {
 	Rules  []Rule
 	// Services of IPVS, each key once.
 	Services []Service
+	// Sync is the daemon that exchanges connections with the other director; without a role there is none.
+	Sync Sync
 	// Timeouts of IPVS's connections; the zero value leaves, or puts back, what the system has.
 	Timeouts Timeouts
 	// Markings are the packets that get a firewall mark, for the services that are found by it.

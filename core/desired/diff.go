@@ -149,6 +149,6 @@ func SameServices(a, b []Service) bool {
 
 // SameIPVS tells whether two wishes are the same for IPVS.
 func (s *State) SameIPVS(o *State) bool {
-	return SameServices(s.Services, o.Services) && s.Timeouts == o.Timeouts && slices.Equal(s.Markings, o.Markings) &&
+	return SameServices(s.Services, o.Services) && s.Timeouts == o.Timeouts && s.Sync == o.Sync && slices.Equal(s.Markings, o.Markings) &&
 		slices.Equal(s.Probes, o.Probes)
 }

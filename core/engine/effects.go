@@ -34,7 +34,7 @@ func (e *engine) desire(s *desired.State) {
 	e.addresses.Set(s)
 	if e.wished == nil || !e.wished.SameIPVS(s) {
 		e.wished = s
-		e.services.Set(s.Services, s.Timeouts)
+		e.services.Set(s)
 		e.markings.Set(s.Markings)
 		e.probing.Set(s.Probes, len(s.Services) > 0)
 	}

@@ -24,6 +24,7 @@ type fakeIPVS struct {
 	closed   chan struct{}
 	services []fakeService
 	timeouts ipvs.Config
+	syncs    []desired.Sync
 	trace    []string
 	refuse   map[string]error // by the beginning of the line in the trace
 }
@@ -255,5 +256,36 @@ func (f *fakeIPVS) SetConfig(c ipvs.Config) error {
 		return err
 	}
 	f.timeouts = c
+	return nil
+}
+
+func (f *fakeIPVS) Syncs() ([]desired.Sync, error) {
+	defer f.mu.Unlock()
+	return slices.Clone(f.syncs), f.ask("")
+}
+
+func (f *fakeIPVS) StartSync(s desired.Sync) error {
+	defer f.mu.Unlock()
+	if err := f.ask("start %v id %d", s, s.ID); err != nil {
+		return err
+	}
+	if slices.ContainsFunc(f.syncs, func(o desired.Sync) bool { return o.Role == s.Role }) {
+		return unix.EEXIST
+	}
+	s.MaxLength = 1472 // the kernel's choice
+	f.syncs = append(f.syncs, s)
+	return nil
+}
+
+func (f *fakeIPVS) StopSync(s desired.Sync) error {
+	defer f.mu.Unlock()
+	if err := f.ask("stop %v id %d", s, s.ID); err != nil {
+		return err
+	}
+	before := len(f.syncs)
+	f.syncs = slices.DeleteFunc(f.syncs, func(o desired.Sync) bool { return o.Role == s.Role })
+	if len(f.syncs) == before {
+		return unix.ESRCH
+	}
 	return nil
 }

@@ -39,6 +39,10 @@ type ipvsTable interface {
 	Engines() (map[desired.ServiceKey]string, error)
 	// PutService makes or changes a service that has a persistence engine.
 	PutService(create bool, s ipvs.Service, engine string) error
+	// Syncs are the daemons that synchronise connections; StartSync and StopSync start and stop one.
+	Syncs() ([]desired.Sync, error)
+	StartSync(desired.Sync) error
+	StopSync(desired.Sync) error
 	Config() (ipvs.Config, error)
 	SetConfig(ipvs.Config) error
 	io.Closer
@@ -170,6 +174,8 @@ func (b *backend) apply(op desired.ServiceOp) error {
 				op, s.Scheduler, engine, err)
 		}
 		return fmt.Errorf("%v: the kernel has no scheduler %s: run modprobe ip_vs_%[2]s (%[3]w)", op, s.Scheduler, err)
+	case errors.Is(err, unix.EINVAL) && op.Destination.Address.IsValid() && op.Destination.Address.Addr().Is6() != op.Service.Address.Addr().Is6():
+		return fmt.Errorf("%v: IPVS takes no real server of another family than the service's while it synchronises connections: remove one of the two (%w)", op, err)
 	}
 	return fmt.Errorf("%v: %w", op, err)
 }

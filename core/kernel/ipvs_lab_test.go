@@ -89,7 +89,7 @@ func (k *lvs) wish(s *Services, want ...desired.Service) {
 
 func (k *lvs) wishAlso(s *Services, timeouts desired.Timeouts, want ...desired.Service) {
 	k.Helper()
-	s.Set(want, timeouts)
+	s.Set(&desired.State{Services: want, Timeouts: timeouts})
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := s.Wait(ctx); err != nil {
@@ -225,7 +225,7 @@ func TestIPVSSaysWhyAServiceIsRefused(t *testing.T) {
 	defer stop()
 	odd := service("10.0.0.1:80")
 	odd.Scheduler = "nosuch"
-	s.Set([]desired.Service{odd, service("10.0.0.2:80")}, desired.Timeouts{})
+	s.Set(&desired.State{Services: []desired.Service{odd, service("10.0.0.2:80")}})
 	select {
 	case r := <-k.reports:
 		const want = "add service tcp 10.0.0.1:80: the kernel has no scheduler nosuch: run modprobe ip_vs_nosuch"

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/vipward/vipward/core/desired"
 )
@@ -19,6 +21,8 @@ type owned struct {
 	keys map[desired.ServiceKey]bool
 	// before are the time-outs that the system had before ours; nil while they are its own.
 	before *desired.Timeouts
+	// syncs are the daemons for the synchronisation of connections that are ours.
+	syncs []desired.SyncRole
 }
 
 // ownedFile is the form of the file.
@@ -27,6 +31,8 @@ type ownedFile struct {
 	Services []ownedEntry `json:"services"`
 	// Timeouts that the system had before ours, in nanoseconds.
 	Timeouts *desired.Timeouts `json:"timeouts,omitempty"`
+	// Syncs are the roles of our daemons that synchronise connections.
+	Syncs []desired.SyncRole `json:"syncs,omitempty"`
 }
 
 type ownedEntry struct {
@@ -55,7 +61,7 @@ func readOwned(path string) (*owned, error) {
 	for _, k := range f.Services {
 		o.keys[desired.ServiceKey(k)] = true
 	}
-	o.before = f.Timeouts
+	o.before, o.syncs = f.Timeouts, f.Syncs
 	return o, nil
 }
 
@@ -74,11 +80,24 @@ func (o *owned) setBefore(before *desired.Timeouts) error {
 	return o.save()
 }
 
+// setSyncs remembers which daemons are ours. It writes to the disk only what is new there.
+func (o *owned) setSyncs(roles []desired.SyncRole) error {
+	if slices.Equal(roles, o.syncs) {
+		return nil
+	}
+	o.syncs = roles
+	return o.save()
+}
+
+func sortedRoles(roles map[desired.SyncRole]bool) []desired.SyncRole {
+	return slices.Sorted(maps.Keys(roles))
+}
+
 func (o *owned) save() error {
 	if o.path == "" {
 		return nil
 	}
-	f := ownedFile{Version: 1, Services: []ownedEntry{}, Timeouts: o.before}
+	f := ownedFile{Version: 1, Services: []ownedEntry{}, Timeouts: o.before, Syncs: o.syncs}
 	for _, k := range sortedKeys(o.keys) {
 		f.Services = append(f.Services, ownedEntry(k))
 	}

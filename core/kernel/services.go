@@ -56,6 +56,7 @@ type counted struct {
 type ipvsWish struct {
 	services []desired.Service
 	timeouts desired.Timeouts
+	sync     desired.Sync
 }
 
 // NewServices makes an applier without a wish.
@@ -67,9 +68,10 @@ func NewServices(opt ServiceOptions) *Services {
 
 // Set replaces the wish. It never blocks, and a wish that comes before the one before it was applied takes its place. Nothing
 // in the kernel is touched before the first call.
-// Timeouts that are zero are left as the system has them, or put back where a wish before had changed them.
-func (s *Services) Set(want []desired.Service, timeouts desired.Timeouts) {
-	s.wish.put(ipvsWish{want, timeouts})
+// Of the wish, Services, Timeouts and Sync count. Timeouts that are zero are left as the system has them, or put back where a wish
+// before had changed them.
+func (s *Services) Set(want *desired.State) {
+	s.wish.put(ipvsWish{want.Services, want.Timeouts, want.Sync})
 }
 
 // Drift asks for a look at the kernel, because somebody may have changed something. It never blocks.
@@ -107,7 +109,7 @@ func (s *Services) Run(ctx context.Context) error {
 		case <-s.wish.changed:
 			var w ipvsWish
 			w, taken = s.wish.take()
-			a.want, a.timeouts, fresh = w.services, w.timeouts, true
+			a.want, a.timeouts, a.sync, fresh = w.services, w.timeouts, w.sync, true
 		case <-s.drift:
 		case <-timer.C:
 		}
@@ -134,7 +136,10 @@ type serviceApplier struct {
 
 	want     []desired.Service
 	timeouts desired.Timeouts
-	settled  bool // the last pass left the table as it was wished
+	sync     desired.Sync
+	synced   desired.Sync // what runs of it
+	toldSync desired.Sync // what was reported of it
+	settled  bool         // the last pass left the table as it was wished
 	counts   counted
 	err      string // of the last pass
 	told     string // the last error reported
@@ -145,13 +150,16 @@ type serviceApplier struct {
 
 // pass compares and applies once, and says when the next pass is due. A fresh wish is new since the pass before.
 func (a *serviceApplier) pass(fresh bool) time.Duration {
-	if len(a.want) == 0 && len(a.owned.keys) == 0 && a.timeouts == (desired.Timeouts{}) && a.owned.before == nil {
+	if a.idle() {
 		a.err, a.counts, a.settled, a.lacks = "", counted{at: time.Now()}, true, nil
 		return lookEvery // a node without services needs no IPVS
 	}
 	start := time.Now()
 	a.lacks = lacking(a.want, a.sysctl)
-	err := errors.Join(a.apply(a.settled && !fresh), a.applyTimeouts())
+	repairing := a.settled && !fresh
+	// The daemon comes first: connections that come while the services change are of use to the other director, too.
+	unsynced := a.applySync(repairing)
+	err := errors.Join(a.apply(repairing), a.applyTimeouts(), unsynced)
 	a.settled = err == nil
 	a.err = ""
 	if err != nil {
@@ -159,6 +167,12 @@ func (a *serviceApplier) pass(fresh bool) time.Duration {
 		return servicesRetry
 	}
 	return max(pollEvery, pollShare*time.Since(start))
+}
+
+// idle tells whether there is nothing to do, so that IPVS need not be there.
+func (a *serviceApplier) idle() bool {
+	nothing := len(a.want) == 0 && a.timeouts == (desired.Timeouts{}) && a.sync.Role == ""
+	return nothing && len(a.owned.keys) == 0 && a.owned.before == nil && len(a.owned.syncs) == 0
 }
 
 // apply makes the changes that are needed. With repairing, each of them undoes what somebody else has done.
@@ -232,11 +246,11 @@ func describe(op desired.ServiceOp) string {
 
 // report says what is new since the last one, and whether anything is.
 func (a *serviceApplier) report() (node.ServicesApplied, bool) {
-	if a.err == a.told && len(a.repaired) == 0 && slices.Equal(a.lacks, a.said) {
+	if a.err == a.told && len(a.repaired) == 0 && slices.Equal(a.lacks, a.said) && a.synced == a.toldSync {
 		return node.ServicesApplied{}, false
 	}
-	r := node.ServicesApplied{Error: a.err, Repaired: a.repaired, Lacks: a.lacks}
-	a.told, a.repaired, a.said = a.err, nil, a.lacks
+	r := node.ServicesApplied{Error: a.err, Repaired: a.repaired, Lacks: a.lacks, Sync: a.synced}
+	a.told, a.repaired, a.said, a.toldSync = a.err, nil, a.lacks, a.synced
 	return r, true
 }
 

@@ -47,7 +47,7 @@ func direct(t *testing.T, table *fakeIPVS, owned string, f func(d *director)) {
 }
 
 func (d *director) wish(want ...desired.Service) {
-	d.Set(want, desired.Timeouts{})
+	d.Set(&desired.State{Services: want})
 	synctest.Wait()
 }
 

@@ -50,6 +50,8 @@ type (
 		Error string
 		// Repaired says in words what had been changed by somebody else.
 		Repaired []string
+		// Sync is the daemon that exchanges connections, where the wished one runs; else it has no role.
+		Sync desired.Sync
 		// Lacks says in words what the system lacks for the services to work, each with what mends it.
 		Lacks []string
 	}
