@@ -136,6 +136,11 @@ vrrp_instance "web" {
   lease             = "auto"                   # how long the kernel keeps the VIPs of a dead daemon: "off", or 1s to 1h in whole seconds
   notify            = ["script"]               # names of notifiers; defaults.notify without it
 
+  # With ipvs { sync }: a master of lower priority is left alone until this node has listened for so long that it knows its
+  # connections (see there). Nothing but preemption waits: a master that dies or resigns is replaced at once, and after a minute
+  # in which this node could not listen it preempts all the same. true by itself for the instance that sync names.
+  preempt_when_synced = true
+
   # source_address = "10.0.0.1"                # that adverts are sent from; the interface's first address without it
 
   # Adverts to each peer instead of the multicast group. The node's own address in the list is left out.
@@ -394,4 +399,29 @@ ipvs {
   timeout_tcp    = "15m" # of an idle connection, in whole seconds, 1s to 744h; the system's without it
   timeout_tcpfin = "2m"  # of one that has been closed
   timeout_udp    = "5m"  # of a flow of datagrams
+
+  # Sysctls, by their whole names or, of IPVS, by the last part. Without a line here vipward sets, while there are services,
+  # conn_reuse_mode = 3, with persistence expire_quiescent_template = 1, so that a drained server loses its clients, and with sync
+  # what stands at refresh. All are put back in the end.
+  sysctl = {
+    expire_nodest_conn    = 1
+    "net.ipv4.ip_forward" = 1
+  }
+
+  # The exchange of connections, so that they survive a failover: the master of the instance tells of them, the other node listens.
+  # There is none without this block.
+  sync {
+    interface = "eth0"       # that it travels on, unprotected: anybody there can forge it; no default
+    instance  = "web"        # whose master tells; no default
+    id        = 51           # 0 to 255, the same on both nodes; the virtual_router_id of the instance without it
+    group     = "224.0.0.81" # multicast group, also of IPv6
+    port      = 8848
+    ttl       = 1
+    maxlen    = 1472 # longest message in bytes, 1024 to 65487; what fits the interface without it
+
+    # How soon a connection that has packets is told of again, 1s to 10m in whole seconds (sync_refresh_period, and sync_threshold
+    # = "3 0"). A node that has come back knows every connection that has a packet so often after twice this time and 3s more; one
+    # that has none in that time is not known before its next packet.
+    refresh = "10s"
+  }
 }

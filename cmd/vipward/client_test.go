@@ -123,6 +123,9 @@ func (d small) Status() control.Status {
 			{Address: netip.MustParseAddrPort("10.99.0.22:80"), State: "down", Since: since, Weight: 2, Reason: "status 503, want 200", Stale: true},
 		},
 	}}
+	s.Sync = &control.Sync{
+		Role: "backup", Since: since, Instance: "web", Interface: "eth0", ID: 51, Group: netip.MustParseAddr("224.0.0.81"), Port: 8848,
+	}
 	s.Plugins = []control.Plugin{{Name: "http", Kind: "checker", State: "running", PID: 123, Version: "1.2.3"}}
 	s.Fencers = []control.Fencer{
 		{Name: "lb2-power", Kind: "ipmi", State: "ready", Checked: &since, Node: "lb2", Evidence: "the power at 10.9.0.3 reads on"},

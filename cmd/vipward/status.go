@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"net/netip"
 	"slices"
 	"strconv"
 	"strings"
@@ -90,6 +91,7 @@ func showStatus(w io.Writer, g *globals, s control.Status, raw []byte) error {
 	v.instances(s.Instances)
 	v.groups(s.Groups)
 	v.services(s.Services)
+	v.sync(s.Sync)
 	v.plugins(s.Plugins)
 	return v.err
 }
@@ -185,6 +187,20 @@ func (v *view) services(list []control.Service) {
 				strconv.FormatUint(uint64(r.ActiveConnections), 10), strconv.FormatUint(uint64(r.InactiveConnections), 10), stale(r.Reason, r.Stale))
 		}
 	}
+	v.section(t)
+}
+
+func (v *view) sync(s *control.Sync) {
+	if s == nil {
+		return
+	}
+	t := &table{}
+	t.add("CONNECTIONS", "ROLE", "FOR", "INTERFACE", "ID", "GROUP")
+	role := state(s.Role)
+	if s.Role == "" {
+		role = state("down")
+	}
+	t.add("sync with "+s.Instance, role, v.ago(s.Since), s.Interface, strconv.Itoa(s.ID), netip.AddrPortFrom(s.Group, uint16(s.Port)).String())
 	v.section(t)
 }
 

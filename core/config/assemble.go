@@ -30,6 +30,7 @@ func (l *loading) assemble() {
 		}
 	}
 	l.guards(&n.Guard)
+	n.Sysctls = l.neededSysctls()
 	l.probeThrough()
 	for name := range l.pluginUsed {
 		if p := l.declaration(name); p.Lock != nil { // locked, it is as good as declared

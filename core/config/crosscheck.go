@@ -13,6 +13,7 @@ func (l *loading) crossCheck() {
 	l.checkRoutes()
 	vips := l.checkAddresses()
 	l.checkServices(vips)
+	l.checkSync()
 	l.checkRefused()
 	for _, i := range l.instances {
 		l.checkPriorities(i)

@@ -17,6 +17,11 @@ func instanceWith(name, text string) string {
 	return "vrrp_instance \"" + name + "\" {\n  interface = \"eth0\"\n  virtual_router_id = 51\n" + text + "\n}\n"
 }
 
+// syncWith exchanges the connections of the instance "web" over eth0; its third line is the text.
+func syncWith(text string) string {
+	return "ipvs {\n sync {\n" + text + "\n  interface = \"eth0\"\n  instance = \"web\"\n }\n}\n"
+}
+
 func manyAddresses(n int) string {
 	return fmt.Sprintf("dynamic \"virtual_address\" {\n for_each = range(%d)\n labels = [\"${cidrhost(\"10.1.0.0/16\", virtual_address.value + 1)}/32\"]\n content {}\n}", n)
 }
@@ -106,6 +111,22 @@ func TestFaults(t *testing.T) {
 		{"a service without servers", "virtual_server \"web\" {\n  address = \"10.0.0.100:80\"\n  forward = \"nat\"\n}", 1, "has no real_server"},
 		{"thresholds upside down", strings.Replace(around(""), "11:80\" {}", "11:80\" {\n upper_threshold = 1\n lower_threshold = 2\n}", 1), 6, "lower_threshold is above upper_threshold"},
 		{"granularity without persistence", strings.Replace(around(""), "forward", "persistence_granularity = 24\n  forward", 1), 3, "persistence_granularity without persistence"},
+		// IPVS as a whole.
+		{"an exchange of connections for nobody", instanceWith("web", vip) + "ipvs {\n sync {\n  interface = \"eth0\"\n }\n}", 7, "sync has no instance"},
+		{"an exchange of connections for another", instanceWith("web", vip) + "ipvs {\n sync {\n  interface = \"eth0\"\n  instance = \"wbe\"\n }\n}", 9, `no vrrp_instance "wbe"`},
+		{"a group that is none", instanceWith("web", vip) + syncWith(`group = "10.0.0.1"`), 8, "group 10.0.0.1 is no multicast group"},
+		{"an identifier that is too great", instanceWith("web", vip) + syncWith(`id = 256`), 8, "id out of range"},
+		{"a message that is too short", instanceWith("web", vip) + syncWith(`maxlen = 1000`), 8, "maxlen out of range"},
+		{"a refresh in parts of a second", instanceWith("web", vip) + syncWith(`refresh = "1500ms"`), 8, "refresh is no multiple of 1s"},
+		{"an exchange with real servers of another family", instanceWith("web", vip) + syncWith("") + serviceWith("  address = \"10.0.0.100:80\"\n  forward = \"tun\"\n  real_server \"[2001:db8::11]:80\" {}"), 16, "real_server [2001:db8::11]:80 is of another family than the service, with ipvs { sync }"},
+		{"waiting for connections that do not come", instanceWith("web", vip+"\npreempt_when_synced = true"), 5, "preempt_when_synced without ipvs { sync }"},
+		{"waiting for nothing", instanceWith("web", vip+"\npreempt = false\npreempt_when_synced = true") + syncWith(""), 6, "preempt_when_synced with preempt = false"},
+		{"an owner that waits", instanceWith("web", vip+"\npriority = 255\npreempt_when_synced = true") + syncWith(""), 6, "preempt_when_synced with priority 255"},
+		{"connections counted by packets", instanceWith("web", vip) + "ipvs {\n sysctl = { sync_threshold = \"3 50\" }\n sync {\n interface = \"eth0\"\n instance = \"web\"\n}\n}", 7, "Warning: sync_threshold counts packets"},
+		{"a sysctl that IPVS has not", "ipvs {\n sysctl = {\n  conn_reuse_mod = 1\n }\n}", 3, `Did you mean "conn_reuse_mode"?`},
+		{"a sysctl of something else", "ipvs {\n sysctl = {\n  \"kernel.panic\" = 1\n }\n}", 3, `"kernel.panic" is no sysctl of the network`},
+		{"a sysctl that is no number", "ipvs {\n sysctl = {\n  drop_entry = \"yes\"\n }\n}", 3, "sysctl drop_entry is no number"},
+		{"sysctls without names", "ipvs {\n sysctl = [1]\n}", 2, "sysctl is not a map"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, diags := loadText(t, c.text, Options{Node: "a", Plugins: plugins()})

@@ -68,6 +68,7 @@ func (i *instance) readProtocol() {
 	v.Source = i.related(b.address("source_address"), b.where("source_address"), "source_address")
 	v.Checksum = checksumRule(b.choice("checksum", "auto", "auto", "rfc9568", "pseudo"))
 	v.StrictAddresses = b.flag("strict_addresses", false)
+	i.PreemptWhenSynced = b.flag("preempt_when_synced", false)
 	i.Refuse = !b.flag("accept", true)
 	if v.PreemptDelay > 0 && !v.Preempt {
 		b.fault(b.where("preempt_delay"), "preempt_delay with preempt = false").because(

@@ -11,6 +11,7 @@ import (
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/dynblock"
 
+	"github.com/vipward/vipward/core/desired"
 	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
 )
 
@@ -115,6 +116,9 @@ type loading struct {
 	services        []*service
 	through         map[string]through // checks through a VIP, by ID
 	trackedServices []trackedService
+	sync            *syncBlock // nil for none
+	sysctls         []desired.Sysctl
+	sysctlAt        hcl.Range
 	checkers        map[string]*checker
 	notifiers       map[string]bool
 	fencing         []fencing

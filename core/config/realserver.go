@@ -19,6 +19,7 @@ func (s *service) readRealServers(b *block) {
 	forward := desired.Forward(b.choice("forward", "", "dr", "nat", "tun"))
 	inhibit := b.flag("inhibit_on_failure", false)
 	places := map[netip.AddrPort]hcl.Range{}
+	s.serverAt = places
 	for _, r := range b.nested("real_server", realServerSpec()) {
 		d := r.destination(forward)
 		own := r.serverChecks()

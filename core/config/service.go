@@ -22,6 +22,8 @@ type service struct {
 	at     hcl.Range     // of the address
 	spans  []addressSpan // what stands in addresses
 	checks []serverCheck // all that its block has
+	// serverAt are the places of the real servers.
+	serverAt map[netip.AddrPort]hcl.Range
 }
 
 // schedulers are the kernel's (net/netfilter/ipvs/Kconfig).

@@ -3,7 +3,6 @@ package config
 import (
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/hashicorp/hcl/v2"
 
@@ -87,17 +86,6 @@ func (l *loading) checkTrackedServices() {
 	for _, t := range l.trackedServices {
 		if !slices.Contains(known, t.name) {
 			l.fault(t.at, "no virtual_server %q", t.name).because("The virtual servers are %s.%s", list(known), suggest(t.name, known))
-		}
-	}
-}
-
-// readIPVS reads the block `ipvs`.
-func (l *loading) readIPVS(kids map[string][]kid) {
-	for _, k := range kids["ipvs"] {
-		b := l.open(k, ipvsSpec(), false)
-		t := &l.cfg.Node.Timeouts
-		for name, d := range map[string]*time.Duration{"timeout_tcp": &t.TCP, "timeout_tcpfin": &t.TCPFin, "timeout_udp": &t.UDP} {
-			*d = b.duration(name, 0, span{time.Second, 24 * 31 * time.Hour, time.Second, "The kernel counts it in whole seconds, 1s to 744h."})
 		}
 	}
 }

@@ -93,7 +93,7 @@ func rootSpec() spec {
 func instanceSpec() spec {
 	return spec{
 		attrs: []string{
-			"interface", "virtual_router_id", "version", "priority", "advert_interval", "initial_state", "preempt", "preempt_delay",
+			"interface", "virtual_router_id", "version", "priority", "advert_interval", "initial_state", "preempt", "preempt_delay", "preempt_when_synced",
 			"source_address", "accept", "checksum", "strict_addresses", "notify", "lease", "use_vmac", "vmac_interface",
 		},
 		blocks: []hcl.BlockHeaderSchema{
@@ -147,12 +147,11 @@ func tunnelSpec() spec { return spec{attrs: []string{"type", "port", "checksum"}
 func dampingSpec() spec { return spec{attrs: []string{"failures", "window", "hold"}} }
 
 func ipvsSpec() spec {
-	return spec{
-		attrs: []string{"timeout_tcp", "timeout_tcpfin", "timeout_udp"},
-		laterBlocks: map[string]string{
-			"sync": "Remove the block, and start the synchronisation of connections with ipvsadm --start-daemon.",
-		},
-	}
+	return spec{attrs: []string{"timeout_tcp", "timeout_tcpfin", "timeout_udp", "sysctl"}, blocks: []hcl.BlockHeaderSchema{header("sync")}}
+}
+
+func syncSpec() spec {
+	return spec{attrs: []string{"interface", "instance", "id", "group", "port", "ttl", "maxlen", "refresh"}}
 }
 
 func timingSpec() spec { return spec{attrs: []string{"interval", "timeout", "rise", "fall"}} }

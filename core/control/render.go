@@ -37,6 +37,7 @@ func Render(s *node.Snapshot, x Extra) Status {
 		Groups:      each(s.Groups, r.group),
 		Checkers:    each(s.Checkers, r.checker),
 		Services:    each(s.Services, r.service),
+		Sync:        r.sync(s.Sync),
 		Plugins:     append([]Plugin{}, x.Plugins...),
 		Fencers:     append([]Fencer{}, x.Fencers...),
 		Maintenance: maintenanceOf(s.Maintenance),
@@ -137,6 +138,17 @@ func (r renderer) checker(c node.CheckerStatus) Checker {
 		out.Values = map[string]float64{}
 	}
 	return out
+}
+
+func (r renderer) sync(s node.SyncStatus) *Sync {
+	d := s.Config.Daemon
+	if s.Config.Instance == "" {
+		return nil
+	}
+	return &Sync{
+		Role: string(s.Running.Role), Since: r.since(s.Since), Instance: s.Config.Instance,
+		Interface: d.Interface, ID: int(d.ID), Group: d.Group, Port: int(d.Port),
+	}
 }
 
 func (r renderer) service(s node.ServiceStatus) Service {

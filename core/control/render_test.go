@@ -29,6 +29,10 @@ func example() *node.Snapshot {
 	}
 	return &node.Snapshot{
 		At: noon(), Name: "lb1", Ready: true,
+		Sync: node.SyncStatus{
+			Config:  node.Sync{Instance: "web", Daemon: desired.Sync{Interface: "eth0", ID: 51, Group: desired.SyncGroup(), Port: desired.SyncPort}},
+			Running: desired.Sync{Role: desired.SyncMaster}, Since: noon().Add(-time.Minute),
+		},
 		Instances: []node.InstanceStatus{{
 			Config: node.Instance{
 				Name: "web", Interface: "eth0",
@@ -122,6 +126,9 @@ func TestStatusInOtherSituations(t *testing.T) {
 		{"a server that is up with weight 0 drains", func(s *node.Snapshot) {
 			s.Services[0].RealServers[0].EffectiveWeight = 0
 		}, func(s Status) bool { return s.Services[0].RealServers[0].State == "drain" }},
+		{"a server that an operator drains is in drain, whatever its checks say", func(s *node.Snapshot) {
+			s.Services[0].RealServers[0].Status, s.Services[0].RealServers[0].Drained = health.Down, true
+		}, func(s Status) bool { return s.Services[0].RealServers[0].State == "drain" }},
 		{"a server that was never checked is unknown, not drain", func(s *node.Snapshot) {
 			s.Services[0].RealServers[0].Status, s.Services[0].RealServers[0].EffectiveWeight = health.Unknown, 0
 		}, func(s Status) bool { return s.Services[0].RealServers[0].State == "unknown" }},
@@ -152,7 +159,7 @@ func TestStatusBeforeTheFirstSnapshotHasEveryList(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"format":1,"version":"","node":"","config_hash":"","started":"0001-01-01T00:00:00Z","ready":false,` +
-		`"instances":[],"groups":[],"checkers":[],"services":[],"plugins":[],"fencers":[],"maintenance":{"on":false,"since":null,"reason":""}}`
+		`"instances":[],"groups":[],"checkers":[],"services":[],"sync":null,"plugins":[],"fencers":[],"maintenance":{"on":false,"since":null,"reason":""}}`
 	if string(b) != want {
 		t.Errorf("Render(nil) = %s, want %s", b, want)
 	}

@@ -25,8 +25,10 @@ type Status struct {
 	Groups    []Group    `json:"groups"`
 	Checkers  []Checker  `json:"checkers"`
 	Services  []Service  `json:"services"`
-	Plugins   []Plugin   `json:"plugins"`
-	Fencers   []Fencer   `json:"fencers"`
+	// Sync is the exchange of connections with the other director; null where the configuration has none.
+	Sync    *Sync    `json:"sync"`
+	Plugins []Plugin `json:"plugins"`
+	Fencers []Fencer `json:"fencers"`
 	// Maintenance keeps the node from being master.
 	Maintenance Maintenance `json:"maintenance"`
 }
@@ -125,6 +127,19 @@ type Checker struct {
 	Stale bool `json:"stale"`
 	// Values are figures of the latest result, by name; empty for a checker that measures nothing.
 	Values map[string]float64 `json:"values"`
+}
+
+// Sync is the exchange of connections that IPVS knows with the other director.
+type Sync struct {
+	// Role is master, which tells of connections, backup, which takes them over, or empty while neither runs; Since is when it began.
+	Role  string    `json:"role"`
+	Since time.Time `json:"since"`
+	// Instance is the one whose master tells.
+	Instance  string     `json:"instance"`
+	Interface string     `json:"interface"`
+	ID        int        `json:"id"`
+	Group     netip.Addr `json:"group"`
+	Port      int        `json:"port"`
 }
 
 // Service is one virtual server.

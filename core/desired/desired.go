@@ -25,6 +25,8 @@ type State struct {
 	Services []Service
 	// Sync is the daemon that exchanges connections with the other director; without a role there is none.
 	Sync Sync
+	// Sysctls that the services need, each name once. What they were before is put back when they are not wished for any more.
+	Sysctls []Sysctl
 	// Timeouts of IPVS's connections; the zero value leaves, or puts back, what the system has.
 	Timeouts Timeouts
 	// Markings are the packets that get a firewall mark, for the services that are found by it.
@@ -33,6 +35,14 @@ type State struct {
 	Watched []Watch
 	// Probes are the real servers that are checked through a VIP; their services of IPVS are among Services.
 	Probes []Probe
+}
+
+// Sysctl is a variable of the kernel.
+type Sysctl struct {
+	// Name is its path below /proc/sys, like net/ipv4/ip_forward.
+	Name string
+	// Value is numbers with single spaces between them.
+	Value string
 }
 
 // VMAC is an interface that has the hardware address of a virtual router, besides that of its parent: a macvlan.

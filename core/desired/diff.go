@@ -150,5 +150,5 @@ func SameServices(a, b []Service) bool {
 // SameIPVS tells whether two wishes are the same for IPVS.
 func (s *State) SameIPVS(o *State) bool {
 	return SameServices(s.Services, o.Services) && s.Timeouts == o.Timeouts && s.Sync == o.Sync && slices.Equal(s.Markings, o.Markings) &&
-		slices.Equal(s.Probes, o.Probes)
+		slices.Equal(s.Probes, o.Probes) && slices.Equal(s.Sysctls, o.Sysctls)
 }

@@ -36,7 +36,7 @@ func (e *engine) desire(s *desired.State) {
 		e.wished = s
 		e.services.Set(s)
 		e.markings.Set(s.Markings)
-		e.probing.Set(s.Probes, len(s.Services) > 0)
+		e.probing.Set(s)
 	}
 }
 
@@ -45,6 +45,15 @@ func (e *engine) unmarked(reason string) {
 	v := event.Event{Code: "service.unmarked", Severity: event.Critical, Kind: event.Service, Subject: "nftables", Reason: reason}
 	if reason == "" {
 		v.Code, v.Severity, v.Reason = "service.marked", event.Info, "packets to services by firewall mark are marked"
+	}
+	e.emit(v)
+}
+
+// unset tells that sysctls could not be set; an empty reason, that they are.
+func (e *engine) unset(reason string) {
+	v := event.Event{Code: "sysctl.failed", Severity: event.Warning, Kind: event.Service, Subject: "sysctl", Reason: reason}
+	if reason == "" {
+		v.Code, v.Severity, v.Reason = "sysctl.set", event.Info, "every sysctl that is asked for is set"
 	}
 	e.emit(v)
 }

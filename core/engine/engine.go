@@ -176,7 +176,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	e.refusals = kernel.NewRefusals(kernel.RefusalOptions{Logger: e.log})
 	e.markings = kernel.NewMarkings(kernel.MarkingOptions{Logger: e.log, Report: e.unmarked})
 	e.probing = kernel.NewProbing(kernel.ProbingOptions{
-		Logger: e.log, Record: filepath.Join(e.opt.StateDir, cfg.Node.Name+".sysctls.json"),
+		Logger: e.log, Record: filepath.Join(e.opt.StateDir, cfg.Node.Name+".sysctls.json"), Report: e.unset,
 	})
 	e.services = kernel.NewServices(kernel.ServiceOptions{
 		Logger: e.log, Owned: filepath.Join(e.opt.StateDir, cfg.Node.Name+".services.json"),

@@ -10,10 +10,11 @@ import (
 	"github.com/vipward/vipward/core/desired"
 )
 
-// readSysctl reads a variable of the network namespace of the calling thread, by its path below /proc/sys.
+// readSysctl reads a variable of the network namespace of the calling thread, by its path below /proc/sys. Several numbers are
+// given with one space between them.
 func readSysctl(name string) (string, error) {
 	b, err := os.ReadFile(filepath.Join("/proc/sys", name))
-	return strings.TrimSpace(string(b)), err
+	return strings.Join(strings.Fields(string(b)), " "), err
 }
 
 // lacking says what the director lacks for the services to work, each with the command that mends it. What cannot be read is

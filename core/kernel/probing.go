@@ -23,12 +23,14 @@ type ProbingOptions struct {
 	// Record is the path of the file that remembers how the settings were before; its directory must exist. With an empty path
 	// they are remembered for this run only.
 	Record string
+	// Report is called by Run's goroutine when the error has changed, with an empty text for none. It must not block. Required.
+	Report func(reason string)
 }
 
 // Probing lets this node hear the answers of real servers that are checked through a VIP. Such an answer has the VIP as its
 // source; on the node that holds the VIP the kernel drops it for a forgery, unless the interface has accept_local (and no strict
 // rp_filter). It sets these sysctls where they are needed, and puts them back. The services of IPVS that lead to the servers are
-// made by [Services]. It also sets what every service needs of IPVS.
+// made by [Services]. It also sets what every service needs of IPVS, and the sysctls that are wished for.
 type Probing struct {
 	opt  ProbingOptions
 	wish *mailbox[sysctlWish]
@@ -38,6 +40,7 @@ type Probing struct {
 type sysctlWish struct {
 	probes   []desired.Probe
 	services bool // there are virtual services
+	sysctls  []desired.Sysctl
 }
 
 // NewProbing makes an applier that does nothing yet.
@@ -45,11 +48,10 @@ func NewProbing(opt ProbingOptions) *Probing {
 	return &Probing{opt: opt, wish: newMailbox[sysctlWish]()}
 }
 
-// Set replaces the wish: the servers that are checked through a VIP, and whether there are services of IPVS at all. It never
-// blocks. No setting is touched before the first wish that is not empty, unless a former run has
-// left some to be put back.
-func (p *Probing) Set(probes []desired.Probe, services bool) {
-	p.wish.put(sysctlWish{probes, services})
+// Set replaces the wish, of which Probes, Sysctls, and whether there are Services at all, count. It never blocks. No setting is
+// touched before the first wish that is not empty, unless a former run has left some to be put back.
+func (p *Probing) Set(want *desired.State) {
+	p.wish.put(sysctlWish{want.Probes, len(want.Services) > 0, want.Sysctls})
 }
 
 // Wait returns when everything wished before it has been tried once.
@@ -82,20 +84,21 @@ func (p *Probing) Run(ctx context.Context) error {
 	}
 }
 
-// tell logs an error when it is new.
+// tell reports an error when it is new, and its end.
 func (p *Probing) tell(told string, err error) string {
-	if err == nil {
-		return ""
+	reason := ""
+	if err != nil {
+		reason = "not every sysctl that the services and their checks need could be set, and they may not work; the next try is in 5s: " + err.Error()
 	}
-	if told != err.Error() {
-		p.opt.Logger.Error("checks with through_vip may find servers down that are well; the next try is in 5s", "error", err)
+	if reason != told {
+		p.opt.Report(reason)
 	}
-	return err.Error()
+	return reason
 }
 
 // probe sets what the probes need. Where the way to a server is not known at the moment, what is set stays, and the rest is set.
 func (s *sysctls) probe(w sysctlWish) error {
-	if len(w.probes) == 0 && !w.services {
+	if len(w.probes) == 0 && !w.services && len(w.sysctls) == 0 {
 		return s.apply(nil, false)
 	}
 	devices, err := devicesTo(w.probes)
@@ -108,6 +111,10 @@ func (s *sysctls) probe(w sysctlWish) error {
 	}
 	for _, d := range devices {
 		want = append(want, answersOn(d, readSysctl)...)
+	}
+	for _, w := range w.sysctls { // what an operator asks for goes before what is set by itself
+		want = slices.DeleteFunc(want, func(s sysctl) bool { return s.Name == w.Name })
+		want = append(want, sysctl{w.Name, w.Value})
 	}
 	return errors.Join(err, s.apply(want, err != nil))
 }

@@ -46,13 +46,13 @@ func (h *host) eth0() (values []string) {
 }
 
 func (h *host) probing(record string) (p *Probing, stop func()) {
-	p = NewProbing(ProbingOptions{Logger: quiet(), Record: record})
+	p = NewProbing(ProbingOptions{Logger: quiet(), Record: record, Report: func(string) {}})
 	return p, h.start(p.Run)
 }
 
 func (h *host) probe(p *Probing, want ...desired.Probe) {
 	h.Helper()
-	p.Set(want, false)
+	p.Set(&desired.State{Probes: want})
 	ctx, cancel := context.WithTimeout(h.Context(), patience)
 	defer cancel()
 	if err := p.Wait(ctx); err != nil {

@@ -27,6 +27,10 @@ type Config struct {
 	Services []Service
 	// Timeouts of IPVS's connections; zero ones are left as the system has them.
 	Timeouts desired.Timeouts
+	// Sync is how connections are exchanged with the other director.
+	Sync Sync
+	// Sysctls that the services need, each name once.
+	Sysctls []desired.Sysctl
 	// Probes are the ways of checks through a VIP, each mark once.
 	Probes []Probe
 	// Guard says what has to be known before this node takes over.
@@ -91,6 +95,8 @@ type Instance struct {
 	Refuse bool
 	// Tracks are what the instance depends on.
 	Tracks []Track
+	// PreemptWhenSynced has a master of lower priority left alone until this node knows the connections that it serves.
+	PreemptWhenSynced bool
 	// Garp is how the VIPs are announced.
 	Garp desired.Garp
 	// Lease of the VIPs in the kernel.

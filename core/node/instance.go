@@ -40,6 +40,9 @@ type instance struct {
 	retryAt  time.Time                     // when a refused address is tried again; zero for none
 	retry    time.Duration
 
+	deferred     time.Time // no preemption before, as the router was told
+	toldDeferral bool
+
 	command uint64 // the failover under way; 0 for none
 
 	// The rest belongs to the agenda.
@@ -119,6 +122,7 @@ func (n *Node) settle(now time.Time, i *instance) {
 	if !i.started {
 		n.begin(now, i)
 	}
+	n.settleSync(now, i)
 	n.tick(now, i)
 }
 

@@ -51,6 +51,10 @@ type Node struct {
 	folds  map[string]*fold // by plugin: the checks that were told to be stale together
 	expiry time.Time        // when to look for checks that have become stale, at the earliest; zero for at once
 
+	synced    desired.Sync // the daemon of IPVS that runs, and since when
+	syncedAt  time.Time
+	listening time.Time // since when it hears of the master's connections; zero while it does not
+
 	servicesError string
 	lacks         []string // what the system lacks for the services, as it was told
 	dirty         bool     // the wish has changed
@@ -123,7 +127,7 @@ func (n *Node) Step(now time.Time, in Input) Output {
 	case Applied:
 		n.applied(now, in)
 	case ServicesApplied:
-		n.servicesApplied(in)
+		n.servicesApplied(now, in)
 	case Start:
 		n.start(now, in)
 	case Stop:
@@ -167,6 +171,7 @@ func (n *Node) Configure(now time.Time, cfg Config) Output {
 // finish lets time and the new facts act on the instances that they concern, and closes the output.
 func (n *Node) finish(now time.Time) Output {
 	n.tend(now)
+	n.listen(now)
 	n.choose(now)
 	for _, i := range n.touched {
 		n.settle(now, i)
@@ -279,7 +284,8 @@ func severityOf(s health.Status) event.Severity {
 func (n *Node) emit(e event.Event) { n.out.Events = append(n.out.Events, e) }
 
 // servicesApplied tells of services that the kernel does not hold, once for each reason, and of those put back.
-func (n *Node) servicesApplied(in ServicesApplied) {
+func (n *Node) servicesApplied(now time.Time, in ServicesApplied) {
+	n.syncApplied(now, in.Sync)
 	for _, r := range in.Repaired {
 		n.emit(event.Event{Code: "service.repaired", Severity: event.Warning, Kind: event.Service, Subject: "ipvs", Reason: r})
 	}
@@ -412,7 +418,7 @@ func (n *Node) wish(now time.Time) *desired.State {
 			s.Services = append(s.Services, n.wishService(now, v)...)
 			s.Markings = append(s.Markings, v.cfg.Markings...)
 		}
-		s.Timeouts = n.cfg.Timeouts
+		s.Timeouts, s.Sysctls, s.Sync = n.cfg.Timeouts, n.cfg.Sysctls, n.wishSync()
 		for _, p := range n.cfg.Probes {
 			p.wish(s)
 		}

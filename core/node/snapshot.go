@@ -23,6 +23,17 @@ type Snapshot struct {
 	Services  []ServiceStatus
 	// Maintenance keeps the node from being master.
 	Maintenance Maintenance
+	// Sync is the exchange of connections with the other director.
+	Sync SyncStatus
+}
+
+// SyncStatus is the state of the exchange of connections.
+type SyncStatus struct {
+	// Config is what the configuration asks for.
+	Config Sync
+	// Running is the daemon that runs, Since since when; without a role there is none.
+	Running desired.Sync
+	Since   time.Time
 }
 
 // InstanceStatus is the state of one instance.

@@ -10,8 +10,9 @@ import (
 // Snapshot is the state at the instant now, for readers.
 func (n *Node) Snapshot(now time.Time) *Snapshot {
 	s := &Snapshot{At: now, Name: n.cfg.Name, Ready: !n.started.IsZero() && !n.stopping, Maintenance: n.maintenance.Maintenance}
+	s.Sync = SyncStatus{Config: n.cfg.Sync, Running: n.synced, Since: n.syncedAt}
 	for _, i := range n.instances {
-		s.Instances = append(s.Instances, n.instanceStatus(i))
+		s.Instances = append(s.Instances, n.instanceStatus(now, i))
 		s.Ready = s.Ready && i.router.State() != vrrp.Init
 	}
 	for _, g := range n.groups {
@@ -31,7 +32,7 @@ func (n *Node) Snapshot(now time.Time) *Snapshot {
 	return s
 }
 
-func (n *Node) instanceStatus(i *instance) InstanceStatus {
+func (n *Node) instanceStatus(now time.Time, i *instance) InstanceStatus {
 	s := InstanceStatus{
 		Config: i.cfg, State: i.router.State(), Since: i.router.Since(), Reason: i.router.Reason(),
 		Effective: i.router.Effective(), Yielded: i.router.Yielded(), Counters: i.router.Counters(),
@@ -41,6 +42,9 @@ func (n *Node) instanceStatus(i *instance) InstanceStatus {
 	}
 	if why := i.standsBack(); why != "" {
 		s.Reason = why
+	}
+	if why := n.defers(now, i); why != "" {
+		s.Reason += "; " + why
 	}
 	s.Master.Address, s.Master.Priority, s.Master.LastAdvert = i.router.Master()
 	lease := i.lease(n.cfg.Lone)

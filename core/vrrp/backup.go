@@ -65,7 +65,7 @@ func (r *Router) preempts(now time.Time) bool {
 	if r.preemptAt.IsZero() {
 		r.preemptAt = now.Add(r.cfg.PreemptDelay)
 	}
-	return !now.Before(r.preemptAt)
+	return !now.Before(r.preemptAt) && !now.Before(r.deferred)
 }
 
 // accept follows a master: learns its interval and waits for its next advert.

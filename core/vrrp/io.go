@@ -36,6 +36,9 @@ type (
 	// Withdraw takes a master back to BACKUP because another member of its sync group is no longer master: it resigns. It is
 	// ignored in other states. A planned hand-over goes on, and ends in BACKUP where no peer comes.
 	Withdraw struct{ Reason string }
+	// Defer has a master of lower priority left alone until an instant, as PreemptDelay does. It delays nothing but preemption, and
+	// the owner does not obey it.
+	Defer struct{ Until time.Time }
 	// Source tells the primary address of the interface. An invalid one is ignored.
 	Source struct{ Addr netip.Addr }
 )
@@ -51,6 +54,7 @@ func (Handover) input() {}
 func (Source) input()   {}
 func (Promote) input()  {}
 func (Withdraw) input() {}
+func (Defer) input()    {}
 
 // Output is what follows from one input. Its slices are valid until the next call of a method with an instant.
 type Output struct {

@@ -27,6 +27,7 @@ type Router struct {
 	starting, adopt bool // a Start waits for the source address
 
 	preemptAt time.Time // the end of PreemptDelay; zero while it has not begun
+	deferred  time.Time // no preemption before
 	yielded   bool      // an operator moved mastership away: do not take it back
 	yieldedTo uint8     // the highest priority of the master since then
 
@@ -109,6 +110,8 @@ func (r *Router) Step(now time.Time, in Input) Output {
 		r.setSource(now, in.Addr)
 	case Promote:
 		r.promote(now)
+	case Defer:
+		r.deferred = in.Until
 	case Withdraw:
 		r.withdraw(now, in.Reason)
 	}

@@ -116,6 +116,8 @@ func (l *link) command(t *testing.T, words []string) {
 		l.step(n, Handover{Stop: slices.Contains(args, "stop")})
 	case "priority":
 		l.step(n, Priority{Effective: number(args[0])})
+	case "defer":
+		l.step(n, Defer{Until: l.now.Add(n.clock + duration(args[0]))})
 	case "source":
 		l.step(n, Source{Addr: netip.MustParseAddr(args[0])})
 	case "reload":
