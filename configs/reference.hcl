@@ -25,7 +25,8 @@ locals {
 
 # What others inherit that do not set it themselves.
 defaults {
-  notify = [] # names of notifiers, of instances and services
+  notify      = []   # names of notifiers, of instances and services
+  start_delay = "1s" # of instances; each has its advert_interval without it
 
   # How VIPs are announced, by gratuitous ARP.
   garp {
@@ -129,6 +130,7 @@ vrrp_instance "web" {
   initial_state     = "BACKUP"                 # MASTER makes the first wait shorter
   preempt           = true                     # take over from a master of lower priority
   preempt_delay     = "0s"                     # how long it is left alone; 0s to 1000s; only with preempt = true
+  start_delay       = "1s"                     # at start, how long links and checks must be well; 0s to 1h; advert_interval without it
   accept            = true                     # false: nftables drops packets to the VIPs, unless this node owns them (priority 255)
   use_vmac          = false                    # true: the VIPs are on a macvlan with the MAC address 00:00:5e:00:01:VRID, IPv6 …:02:VRID
   checksum          = "auto"                   # rule of version 3: rfc9568, pseudo (RFC 5798, keepalived), auto follows the peer

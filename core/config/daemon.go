@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -22,6 +23,7 @@ type defaults struct {
 	garp   garp
 	check  timing
 	notify []string
+	start  *time.Duration // start_delay; nil for one interval between adverts
 }
 
 // readDaemon reads what concerns the daemon itself, and what the other blocks inherit.
@@ -43,8 +45,12 @@ func (l *loading) readDaemon(kids map[string][]kid) {
 		l.readLog(l.open(k, spec{attrs: []string{"level", "format", "output"}}, false))
 	}
 	for _, k := range kids["defaults"] {
-		b := l.open(k, spec{attrs: []string{"notify"}, blocks: []hcl.BlockHeaderSchema{header("garp"), header("check")}}, false)
+		b := l.open(k, spec{attrs: []string{"notify", "start_delay"}, blocks: []hcl.BlockHeaderSchema{header("garp"), header("check")}}, false)
 		l.defaults.notify = b.notify()
+		if b.given("start_delay") {
+			delay := b.startDelay(0)
+			l.defaults.start = &delay
+		}
 		if g := b.single("garp", garpSpec()); g != nil {
 			l.defaults.garp = g.garp(l.defaults.garp)
 		}
@@ -52,6 +58,11 @@ func (l *loading) readDaemon(kids map[string][]kid) {
 			l.defaults.check = c.timing(timing{})
 		}
 	}
+}
+
+// startDelay takes how long an instance waits at start for its links and checks to settle.
+func (b *block) startDelay(otherwise time.Duration) time.Duration {
+	return b.duration("start_delay", otherwise, span{most: time.Hour, why: "It is 0s to 1h."})
 }
 
 // notify takes names of notifiers.

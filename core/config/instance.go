@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -43,6 +44,7 @@ func (l *loading) readInstances(kids map[string][]kid) {
 			i.Garp = g.garp(i.Garp)
 		}
 		i.Lease = b.lease()
+		i.StartDelay = b.startDelay(*cmp.Or(l.defaults.start, &i.VRRP.Interval))
 		i.Notify = l.defaults.notify
 		if b.given("notify") {
 			i.Notify = b.notify()

@@ -64,6 +64,7 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 				Tracks:       []node.Track{{Kind: node.TrackChecker, Name: "local", Weighted: true, Weight: -60}},
 				Garp:         desired.Garp{Delay: 5 * time.Second, Repeat: 5, RefreshRepeat: 1},
 				Lease:        node.Lease{Auto: true},
+				StartDelay:   time.Second,
 				PeerPriority: 150, Notify: []string{"legacy"},
 			}},
 			Checkers: []node.Checker{{Name: "local", Check: "checker/local", Plugin: "http", Health: health.Config{

@@ -93,7 +93,8 @@ func rootSpec() spec {
 func instanceSpec() spec {
 	return spec{
 		attrs: []string{
-			"interface", "virtual_router_id", "version", "priority", "advert_interval", "initial_state", "preempt", "preempt_delay", "preempt_when_synced",
+			"interface", "virtual_router_id", "version", "priority", "advert_interval", "initial_state", "preempt", "preempt_delay",
+			"preempt_when_synced", "start_delay",
 			"source_address", "accept", "checksum", "strict_addresses", "notify", "lease", "use_vmac", "vmac_interface",
 		},
 		blocks: []hcl.BlockHeaderSchema{

@@ -107,9 +107,5 @@ func (n *Node) wakes(i *instance) time.Time {
 	if n.started.IsZero() || n.stopping {
 		return due
 	}
-	due = earlier(due, i.retryAt)
-	if !i.started && i.source { // an address comes as an input, however late
-		due = earlier(due, n.started.Add(StartGrace))
-	}
-	return due
+	return earlier(earlier(due, i.retryAt), i.until)
 }

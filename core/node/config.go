@@ -101,6 +101,8 @@ type Instance struct {
 	Garp desired.Garp
 	// Lease of the VIPs in the kernel.
 	Lease Lease
+	// StartDelay is how long nothing must be wrong before the instance takes part for the first time; 0 for not at all.
+	StartDelay time.Duration
 	// PeerPriority is the base priority of the fastest peer, where the configuration tells it; else 0.
 	PeerPriority uint8
 	// Notify names the notifiers of the instance's transitions.

@@ -24,9 +24,11 @@ type instance struct {
 	group  *group  // nil for none
 	tracks []Track // its own, and those that it has by its group
 
-	started bool // the router has been told to start
-	waiting string
-	source  bool // the router knows its primary address
+	started bool      // the router has been told to start
+	whole   time.Time // until then: since when nothing is wrong; zero where something is
+	waiting string    // for what the start waits
+	until   time.Time // and until when at most; zero for ever
+	source  bool      // the router knows its primary address
 
 	said said // last
 
@@ -109,17 +111,17 @@ func (n *Node) settle(now time.Time, i *instance) {
 	reason := n.fault(i)
 	switch {
 	case reason != "":
+		i.whole, i.waiting, i.until = time.Time{}, "", time.Time{}
 		if i.router.State() != vrrp.Fault {
-			i.started, i.waiting = true, ""
 			n.step(now, i, vrrp.Fail{Reason: reason})
 		}
-	case i.router.State() == vrrp.Fault:
-		n.step(now, i, vrrp.Recover{})
+	case i.whole.IsZero():
+		i.whole = now
 	}
 	if p := n.priority(i); p != i.router.Effective() {
 		n.step(now, i, vrrp.Priority{Effective: p})
 	}
-	if !i.started {
+	if reason == "" {
 		n.begin(now, i)
 	}
 	n.settleSync(now, i)
@@ -145,17 +147,26 @@ func (n *Node) tick(now time.Time, i *instance) {
 	}
 }
 
-// begin starts the router as soon as nothing speaks against it.
+// begin lets the router take part as soon as nothing speaks against it: for the first time, or after FAULT.
 func (n *Node) begin(now time.Time, i *instance) {
-	adopt := n.adoptable(now, i)
-	i.waiting = ""
-	if !adopt {
-		i.waiting = n.undecided(now, i)
+	fault := i.router.State() == vrrp.Fault
+	if i.started && !fault {
+		return
 	}
-	if i.waiting == "" {
-		i.started = true
-		n.step(now, i, vrrp.Start{Adopt: adopt})
+	adopt := !fault && n.adoptable(now, i)
+	i.waiting, i.until = "", time.Time{}
+	if !adopt && !i.started {
+		i.waiting, i.until = n.undecided(now, i)
 	}
+	if i.waiting != "" {
+		return
+	}
+	i.started = true
+	if fault {
+		n.step(now, i, vrrp.Recover{})
+		return
+	}
+	n.step(now, i, vrrp.Start{Adopt: adopt})
 }
 
 // adoptable tells whether the VIPs of a former run, of all members of a sync group, are still held. A lease that still runs says

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/health"
 	"github.com/vipward/vipward/core/vrrp"
 )
@@ -73,4 +74,51 @@ func TestAVIPDeletedByHandIsToldAndMovesNothing(t *testing.T) {
 	if got := r.node.instances[0].router.Counters().BecameMaster; got != sent {
 		t.Errorf("it became master %d times, want %d as before", got, sent)
 	}
+}
+
+func TestTheStartWaitsUntilLinksAndChecksHaveSettled(t *testing.T) {
+	cfg := config()
+	cfg.Instances[0].StartDelay = 5 * time.Second
+	r := start(t, cfg)
+	r.observe("checker/local", health.Pass)
+	r.wait(4 * time.Second)
+	r.give(links(false)) // a bond that comes up, goes down and comes up again
+	r.wait(time.Second)
+	r.give(links(true))
+	r.wait(4900 * time.Millisecond)
+	r.wantState(vrrp.Fault)
+	if got, want := r.node.Snapshot(r.now).Instances[0].Reason, "waits 5s for its links and checks to settle (start_delay)"; got != want {
+		t.Errorf("Reason = %q, want %q", got, want)
+	}
+	r.wait(200 * time.Millisecond)
+	r.wantState(vrrp.Backup)
+	r.wait(4 * time.Second)
+	r.wantState(vrrp.Master)
+
+	r.give(links(false)) // once it has taken part, it takes part again at once
+	r.give(links(true))
+	r.wantState(vrrp.Backup)
+}
+
+func TestAfterAMissingInterfaceTheFirstVerdictIsAwaited(t *testing.T) {
+	r := &rig{t: t, now: time.Unix(1000, 0), node: New(config())}
+	r.give(links(false))
+	r.give(Start{})
+	r.wait(time.Second)
+	r.give(links(true))
+	r.wantState(vrrp.Fault)
+	if got, want := r.node.Snapshot(r.now).Instances[0].Reason, "waits for the first verdict of checker local"; got != want {
+		t.Errorf("Reason = %q, want %q", got, want)
+	}
+	r.observe("checker/local", health.Pass)
+	r.wantState(vrrp.Backup)
+}
+
+func TestALeaseThatRunsIsAdoptedWithoutADelay(t *testing.T) {
+	cfg := config()
+	cfg.Instances[0].StartDelay = 5 * time.Second
+	r := &rig{t: t, now: time.Unix(1000, 0), node: New(cfg)}
+	r.give(links(true))
+	r.give(Start{Held: []desired.AddressKey{{Interface: "eth0", Prefix: vip}}})
+	r.wantState(vrrp.Master)
 }

@@ -103,18 +103,23 @@ func (n *Node) priority(i *instance) uint8 {
 	return uint8(min(max(p, 1), 254)) // clamped on this line
 }
 
-// undecided is what the start of the instance waits for; empty for nothing.
-func (n *Node) undecided(now time.Time, i *instance) string {
+// undecided is what the start of the instance waits for, empty for nothing, and until when at most. Links and checks that come and go
+// while a machine boots must not move a VIP here and away again.
+func (n *Node) undecided(now time.Time, i *instance) (why string, until time.Time) {
 	if !i.source {
-		return "waits for an address on " + i.cfg.Interface
+		return "waits for an address on " + i.cfg.Interface, time.Time{} // it comes as an input, however late
 	}
-	if now.Sub(n.started) >= StartGrace {
-		return ""
+	if settled := i.whole.Add(i.cfg.StartDelay); now.Before(settled) {
+		return fmt.Sprintf("waits %v for its links and checks to settle (start_delay)", i.cfg.StartDelay), settled
+	}
+	grace := n.started.Add(StartGrace)
+	if !now.Before(grace) {
+		return "", time.Time{}
 	}
 	for _, t := range i.tracks {
 		if status, _ := n.trackStatus(t); status == health.Unknown {
-			return fmt.Sprintf("waits for the first verdict of %s %s", t.Kind, t.Name)
+			return fmt.Sprintf("waits for the first verdict of %s %s", t.Kind, t.Name), grace
 		}
 	}
-	return ""
+	return "", time.Time{}
 }
