@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,15 +13,27 @@ import (
 
 // newFailoverCommand is `vipward failover`.
 func newFailoverCommand(g *globals) *cobra.Command {
-	return &cobra.Command{
-		Use:   "failover INSTANCE",
-		Short: "Hand the VIPs of an instance to the peer, without a gap",
-		Long: "Hand the VIPs of an instance to the peer. This node keeps them until the peer has taken over.\n" +
-			"Afterwards it does not take them back by itself, even with the higher priority, until the peer fails.",
-		Args:              cobra.ExactArgs(1),
+	var all bool
+	c := &cobra.Command{
+		Use:   "failover INSTANCE|--all",
+		Short: "Hand the VIPs of an instance, or all of them, to the peer, without a gap",
+		Long: "Hand the VIPs of an instance, or with --all those of all instances that this node is master of, to the peer. This node keeps\n" +
+			"them until the peer has taken over. Afterwards it does not take them back by itself, even with the higher priority, until the\n" +
+			"peer fails. It resigns first; a router that does not obey is invited to preempt. When nobody has come after a down interval,\n" +
+			"everything stays as it was.",
+		Args: func(_ *cobra.Command, args []string) error {
+			if all == (len(args) == 0) && len(args) <= 1 {
+				return nil
+			}
+			return errors.New("write the name of one instance, or --all")
+		},
 		ValidArgsFunction: completeInstance(g),
 		RunE: func(c *cobra.Command, args []string) error {
-			b, err := newClient(g.socket).post(c.Context(), "/v1/failover", control.FailoverRequest{Instance: args[0]})
+			req := control.FailoverRequest{All: all}
+			if !all {
+				req.Instance = args[0]
+			}
+			b, err := newClient(g.socket).post(c.Context(), "/v1/failover", req)
 			if err != nil {
 				return clientError(c, g, err)
 			}
@@ -38,4 +51,6 @@ func newFailoverCommand(g *globals) *cobra.Command {
 			return err
 		},
 	}
+	c.Flags().BoolVar(&all, "all", false, "everything that this node is master of")
+	return c
 }

@@ -19,8 +19,8 @@ type API interface {
 	// Reload validates the configuration at path and puts it in force; the empty path is that of the running one. A faulty
 	// configuration is a [*ConfigError], and then nothing has changed.
 	Reload(ctx context.Context, path string) (Reloaded, error)
-	// Failover hands an instance over to its peer and returns when that is done: what was done, and how long it took from the
-	// command to the peer's first advert. Errors wrap node.ErrUnknown, node.ErrRefused or node.ErrTimeout.
+	// Failover hands an instance over to its peer, or all that this node is master of where the name is empty, and returns when that
+	// is done: what was done, and how long it took from the command to the peer's first advert, the last one of several. Errors wrap node.ErrUnknown, node.ErrRefused or node.ErrTimeout.
 	Failover(ctx context.Context, instance string) (text string, took time.Duration, err error)
 	// Drain keeps new connections from a real server until [API.Undrain], also over a restart; it does not wait for those that the
 	// server has. Errors wrap node.ErrNotFound or node.ErrRefused. RealServer of the request is an address with a port.
@@ -83,6 +83,8 @@ type ReloadRequest struct {
 // FailoverRequest is the body of POST /v1/failover.
 type FailoverRequest struct {
 	Instance string `json:"instance"`
+	// All hands over everything that the node is master of; then Instance is empty.
+	All bool `json:"all,omitempty"`
 }
 
 // ConfigError says that a configuration is invalid.

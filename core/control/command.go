@@ -35,7 +35,14 @@ func (s *Server) failover(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	command := "failover " + req.Instance
-	if err := s.find(req.Instance); err != nil {
+	err := s.find(req.Instance)
+	switch {
+	case req.All && req.Instance != "":
+		err = fmt.Errorf("%w: all and the instance %q; send one of them", node.ErrRefused, req.Instance)
+	case req.All:
+		command, err = "failover of everything", nil
+	}
+	if err != nil {
 		s.finish(w, r, command, nil, err)
 		return
 	}

@@ -170,6 +170,8 @@ func TestCommands(t *testing.T) {
 		{"a faulty configuration comes back with its diagnostics", "/v1/reload", "{}", faulty, 422, `"line": 2`},
 		{"a relative path means nothing to the daemon", "/v1/reload", `{"path":"web.hcl"}`, nil, 400, "is not absolute"},
 		{"failover", "/v1/failover", `{"instance":"web"}`, nil, 200, `"took_ms": 3.1`},
+		{"failover of everything", "/v1/failover", `{"all":true}`, nil, 200, `"took_ms": 3.1`},
+		{"failover of everything and of one", "/v1/failover", `{"all":true,"instance":"web"}`, nil, 409, "send one of them"},
 		{"failover where this node is not master", "/v1/failover", `{"instance":"web"}`, fmt.Errorf("%w: web is BACKUP", node.ErrRefused), 409, "web is BACKUP"},
 		{"failover without a peer", "/v1/failover", `{"instance":"web"}`, fmt.Errorf("%w: no router", node.ErrTimeout), 504, "no router"},
 		{"failover that the loop did not take", "/v1/failover", `{"instance":"web"}`, context.DeadlineExceeded, 504, "deadline"},

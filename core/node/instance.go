@@ -1,7 +1,6 @@
 package node
 
 import (
-	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -244,23 +243,12 @@ func (n *Node) take(now time.Time, i *instance, out vrrp.Output) {
 			Code: "instance." + note.Code, Severity: event.Warning, Kind: event.Instance, Subject: i.cfg.Name, Reason: note.Text,
 		})
 	}
-	if h := out.Handover; h != nil && !h.OK {
-		n.maintenance.leaveFailed(i, h.Reason)
+	if h := out.Handover; h != nil {
+		if !h.OK {
+			n.maintenance.leaveFailed(i, h.Reason)
+		}
+		n.moved(i, h)
 	}
-	if h := out.Handover; h != nil && i.command != 0 {
-		n.out.Answers = append(n.out.Answers, i.answer(h))
-		i.command = 0
-	}
-}
-
-func (i *instance) answer(h *vrrp.HandoverResult) Answer {
-	a := Answer{ID: i.command, Took: h.Took}
-	if h.OK {
-		a.Text = fmt.Sprintf("%s was handed over to %s", i.cfg.Name, h.Peer)
-		return a
-	}
-	a.Err = fmt.Errorf("%w: %s; this node stays MASTER of %s", ErrTimeout, h.Reason, i.cfg.Name)
-	return a
 }
 
 // transition is the event of a change of state, in the words that notify scripts know: the end is called STOP.
@@ -339,10 +327,7 @@ func (n *Node) handover(now time.Time, i *instance, stop bool) {
 // retire ends an instance: a master hands over, any other just ends.
 func (n *Node) retire(now time.Time, i *instance) {
 	i.started = true
-	if i.command != 0 {
-		n.out.Answers = append(n.out.Answers, Answer{ID: i.command, Err: fmt.Errorf("%w: the daemon is stopping", ErrRefused)})
-		i.command = 0
-	}
+	n.endMove(i, "the daemon is stopping")
 	n.handover(now, i, true)
 }
 

@@ -129,7 +129,8 @@ type (
 		Force bool
 		ID    uint64
 	}
-	// Failover asks for a planned hand-over of one instance. The result comes as an [Answer].
+	// Failover asks for a planned hand-over of one instance or sync group, or of all that this node is master of where the name is
+	// empty. The result comes as an [Answer].
 	Failover struct {
 		Instance string
 		// ID comes back in the answer.

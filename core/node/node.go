@@ -5,7 +5,6 @@ package node
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -47,6 +46,8 @@ type Node struct {
 	agenda     agenda                    // when each instance is to be looked at
 	touched    []*instance               // by this step
 	everything bool                      // this step touches all of them
+
+	moves map[uint64]*move // commands under way, by number
 
 	folds  map[string]*fold // by plugin: the checks that were told to be stale together
 	expiry time.Time        // when to look for checks that have become stale, at the earliest; zero for at once
@@ -105,7 +106,7 @@ type place struct {
 
 // New makes a node that does nothing before [Start].
 func New(cfg Config) *Node {
-	n := &Node{checks: map[string]*check{}, links: Links{}, folds: map[string]*fold{}}
+	n := &Node{checks: map[string]*check{}, links: Links{}, folds: map[string]*fold{}, moves: map[uint64]*move{}}
 	n.adopt(time.Time{}, cfg)
 	return n
 }
@@ -359,46 +360,6 @@ func (n *Node) checkerStatus(name string) (status health.Status, reason string) 
 		}
 	}
 	return health.Unknown, "there is no checker " + name
-}
-
-// failover begins a planned hand-over.
-func (n *Node) failover(now time.Time, in Failover) {
-	i := n.find(in.Instance)
-	var err error
-	switch {
-	case i == nil:
-		names := make([]string, 0, len(n.instances))
-		for _, i := range n.instances {
-			names = append(names, i.cfg.Name)
-		}
-		err = fmt.Errorf("%w %q; there are %q", ErrUnknown, in.Instance, names)
-	case n.stopping:
-		err = fmt.Errorf("%w: the daemon is stopping", ErrRefused)
-	case i.router.HandingOver():
-		err = fmt.Errorf("%w: a hand-over of %s is under way", ErrRefused, in.Instance)
-	case !i.isMaster():
-		err = fmt.Errorf("%w: %s is %s here, not MASTER; run the command on the node that is master", ErrRefused, in.Instance, i.router.State())
-	}
-	if err != nil {
-		n.out.Answers = append(n.out.Answers, Answer{ID: in.ID, Err: err})
-		return
-	}
-	i.command = in.ID
-	for _, m := range i.mates() {
-		if m.isMaster() && !m.router.HandingOver() {
-			n.handover(now, m, false)
-		}
-	}
-}
-
-// find is the instance of that name, or the first one of the sync group of that name; nil for none.
-func (n *Node) find(name string) *instance {
-	for _, i := range n.instances {
-		if i.cfg.Name == name || i.group != nil && i.group.cfg.Name == name {
-			return i
-		}
-	}
-	return nil
 }
 
 // wish is everything that the kernel should hold now.

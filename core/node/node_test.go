@@ -419,6 +419,36 @@ func TestFailoverIsRefusedWhereItMakesNoSense(t *testing.T) {
 	r.wantState(vrrp.Master)
 }
 
+func TestEverythingIsHandedOverByOneCommand(t *testing.T) {
+	n, now := crowd(3, true)
+	var answers []Answer
+	take := func(out Output) { answers = append(answers, out.Answers...) }
+	take(n.Step(now, Failover{ID: 7}))
+	for k := range 3 {
+		if len(answers) > 0 {
+			t.Fatalf("answered %+v before the peer has taken number %d", answers, k)
+		}
+		now = now.Add(time.Millisecond)
+		take(n.Step(now, n.advert(k)))
+	}
+	if len(answers) != 1 || answers[0].ID != 7 || answers[0].Err != nil || strings.Count(answers[0].Text, "was handed over to 10.0.0.2") != 3 {
+		t.Errorf("answers %+v, want one of three hand-overs", answers)
+	}
+	if out := n.Step(now, Failover{ID: 8}); !errors.Is(out.Answers[0].Err, ErrRefused) {
+		t.Errorf("a second time: %+v, want it refused", out.Answers)
+	}
+	n, now = crowd(2, true)
+	n.Step(now, Failover{ID: 9})
+	n.Step(now, n.advert(0))
+	var last Output
+	for len(last.Answers) == 0 && !n.Deadline().IsZero() && n.Deadline().Before(now.Add(10*time.Second)) {
+		last = n.Step(n.Deadline(), Timeout{})
+	}
+	if len(last.Answers) != 1 || !errors.Is(last.Answers[0].Err, ErrTimeout) || !strings.Contains(last.Answers[0].Err.Error(), "i0 was handed over") {
+		t.Errorf("answers %+v, want that one was not taken and the other was", last.Answers)
+	}
+}
+
 func TestNotifiersHearOfWhatTheySubscribedTo(t *testing.T) {
 	r := master(t, config())
 	for k, e := range r.events {

@@ -24,6 +24,7 @@ func (n *Node) adoptInstances(now time.Time) {
 		n.instances = append(n.instances, i)
 	}
 	for _, i := range old {
+		n.endMove(i, i.cfg.Name+" was removed from the configuration")
 		n.step(now, i, vrrp.Stop{})
 	}
 	n.indexInlets()
