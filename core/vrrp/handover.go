@@ -38,6 +38,7 @@ func (h handover) active() bool { return !h.since.IsZero() }
 type linger struct {
 	until time.Time
 	stop  bool // end afterwards
+	tell  bool // the new master is still to hear that there were two
 }
 
 // handOver begins a planned hand-over: resign, but keep the addresses until a peer has them.
@@ -107,6 +108,7 @@ func (r *Router) takenOver(now time.Time, src netip.Addr, a Advert) {
 	r.endHandover(HandoverResult{OK: true, Peer: src, Took: now.Sub(h.since)})
 	r.yield(now, src, a, "handed over to "+src.String())
 	r.yielded, r.yieldedTo = !h.stop, a.Priority
+	r.linger.tell = false // it takes over just now, and announces
 	if r.linger.until.IsZero() && h.stop {
 		r.leave(now, Init, "shutdown")
 		return
@@ -128,8 +130,14 @@ func earlier(a, b time.Time) time.Time {
 	return a
 }
 
-// endLinger lets the addresses go when the time is over.
-func (r *Router) endLinger(now time.Time) {
+// lingering tells the new master once that there were two, and lets the addresses go when the time is over. The new master may be
+// an old one: when a partition heals, half of the time the loser hears it first and would fall silent, and nobody would announce
+// the addresses to those who have learned the loser's. By a losing advert, keepalived's higher_prio_send_advert, it knows.
+func (r *Router) lingering(now time.Time) {
+	if r.linger.tell {
+		r.linger.tell = false
+		r.send(now, r.effective)
+	}
 	if r.linger.until.IsZero() || now.Before(r.linger.until) {
 		return
 	}

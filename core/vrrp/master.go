@@ -68,14 +68,16 @@ func (r *Router) yield(now time.Time, src netip.Addr, a Advert, reason string) {
 	r.enter(now, Backup, reason)
 	r.accept(now, src, a)
 	if !asleep {
-		r.linger = linger{until: now.Add(lingerTime)}
+		r.linger = linger{until: now.Add(lingerTime), tell: true}
 	}
 }
 
 // answer tells a master of lower rank that it has lost, and announces the addresses again, which it may have taken over in
 // everybody's caches. RFC 3768 stays silent; keepalived answers in version 2 as well.
 func (r *Router) answer(now time.Time, src netip.Addr, a Advert) {
-	r.note(now, NoteLosing, NoteLosing, "%s is master as well, with priority %d against %d here; it was told so", src, a.Priority, r.effective)
+	if now.Sub(r.since) > r.cfg.Interval { // before, it is the one that was replaced
+		r.note(now, NoteLosing, NoteLosing, "%s is master as well, with priority %d against %d here; it was told so", src, a.Priority, r.effective)
+	}
 	if !r.answered.IsZero() && now.Sub(r.answered) < max(r.cfg.Interval/10, answerLeast) {
 		return
 	}

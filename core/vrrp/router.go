@@ -126,7 +126,7 @@ func (r *Router) begin(now time.Time) {
 
 // timeout acts on the deadlines that have come.
 func (r *Router) timeout(now time.Time) {
-	r.endLinger(now)
+	r.lingering(now)
 	if r.deadline.IsZero() || now.Before(r.deadline) {
 		return
 	}
@@ -267,6 +267,9 @@ func (r *Router) skew() time.Duration { return SkewTime(r.cfg.Version, r.effecti
 
 // Deadline is the instant at which [Timeout] is due; zero for none.
 func (r *Router) Deadline() time.Time {
+	if r.linger.tell {
+		return r.since // at once
+	}
 	if !r.linger.until.IsZero() && (r.deadline.IsZero() || r.linger.until.Before(r.deadline)) {
 		return r.linger.until
 	}
