@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"slices"
 
-	"github.com/vishvananda/netlink"
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
 
@@ -77,7 +76,7 @@ func (s *realServer) raise(r RealServer) error {
 		if err := s.record.write(s.dir); err != nil {
 			return err
 		}
-		if err := netlink.FouAdd(p.fou()); err != nil {
+		if err := p.send(fouAdd); err != nil {
 			return fmt.Errorf("open %v for GUE: %w; the module that does it is loaded by: modprobe fou", p, err)
 		}
 		s.say("%v: open for GUE", p)
@@ -145,7 +144,7 @@ func (s *realServer) lower(r RealServer) error {
 		if slices.Contains(ports, p) {
 			return false
 		}
-		if err := netlink.FouDel(p.fou()); err != nil && p.open() {
+		if err := p.send(fouDelete); err != nil && p.open() {
 			failed = append(failed, fmt.Errorf("close %v: %w", p, err))
 			return false
 		}
@@ -153,29 +152,4 @@ func (s *realServer) lower(r RealServer) error {
 		return true
 	})
 	return errors.Join(failed...)
-}
-
-// guePort is a UDP port of one family that the kernel takes packets in GUE from (drivers of net/ipv4/fou.c).
-type guePort struct {
-	Port uint16 `json:"port"`
-	Six  bool   `json:"ipv6"`
-}
-
-func (p guePort) String() string {
-	if p.Six {
-		return fmt.Sprintf("UDP port %d of IPv6", p.Port)
-	}
-	return fmt.Sprintf("UDP port %d", p.Port)
-}
-
-func (p guePort) fou() netlink.Fou {
-	return netlink.Fou{Family: int(familyOf(p.Six)), Port: int(p.Port), EncapType: netlink.FOU_ENCAP_GUE}
-}
-
-// open tells whether the kernel has it. Without the module it has none.
-func (p guePort) open() bool {
-	have, err := netlink.FouList(p.fou().Family)
-	return err == nil && slices.ContainsFunc(have, func(f netlink.Fou) bool {
-		return f.Port == int(p.Port) && f.Family == p.fou().Family && f.EncapType == netlink.FOU_ENCAP_GUE
-	})
 }

@@ -76,6 +76,7 @@ func All() []Scenario {
 		{"through-vip-tun", "the same through a tunnel; it finds a filter at the tunnel's end as well", true, throughTUN},
 		{"service-by-mark", "a service by firewall mark serves what a rule marks, and the status counts it", true, serviceByMark},
 		{"keeps", "connections and requests by DR, NAT and TUN in both families survive what is done to the pair", true, keepsConnections},
+		{"protocols", "UDP, SCTP, and tunnels of GUE and GRE in both families reach a real server that the command has set up", true, protocols},
 		{"udp-persistence", "a service over UDP, and persistence keeps a client at its server", true, udpAndPersistence},
 		{"shutdown-ipvs", "SIGTERM to the master while clients are served: nothing is lost, nothing is left", true, shutdownIPVS},
 		{"handover", "failover on command and SIGTERM: the client loses nothing", false, handover},

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
+	"os"
 	"path/filepath"
 	"strings"
 	"time"
@@ -11,6 +12,41 @@ import (
 	"github.com/vipward/vipward/tests/lab/probe"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
+
+// backVIP is the last part of the VIPs by which the answers of NAT come back, whichever director is master.
+const backVIP = "99"
+
+// newForwarding is a network in which every method works in both families, at the same time.
+func newForwarding(t *T) *lab {
+	l := newNet(t)
+	for _, name := range []string{topology.Client, topology.LB1, topology.LB2, topology.RS1, topology.RS2} {
+		l.number6(name)
+	}
+	for _, name := range []string{topology.LB1, topology.LB2} {
+		t.Must(l.Node(name).Sysctl("ipv6/conf/all/forwarding", "1"))
+	}
+	for _, name := range []string{topology.RS1, topology.RS2} {
+		l.wayBack(name)
+	}
+	return l
+}
+
+// wayBack has what a real server sends from its own address go to the client by way of the master, as NAT needs it. Everybody is on
+// one link here, which a director would tell the server of by a redirection.
+func (l *lab) wayBack(name string) {
+	n := l.Node(name)
+	last := n.Addr.As4()[3]
+	for _, which := range []string{"all", "eth0"} {
+		l.Must(n.Sysctl("ipv6/conf/"+which+"/accept_redirects", "0"))
+	}
+	for _, f := range []struct{ option, network string }{{"-4", "10.77.0."}, {"-6", network6}} {
+		batch := filepath.Join(l.Dir, name+f.option)
+		text := fmt.Sprintf("route add %s10 via %s%s dev eth0 onlink table 77\nrule add from %s%d to %s10 table 77\n",
+			f.network, f.network, backVIP, f.network, last, f.network)
+		l.Must(os.WriteFile(batch, []byte(text), 0o644))
+		l.exec(name, "ip", f.option, "-batch", batch)
+	}
+}
 
 // nat: the real servers answer through the director, so their way back to the client leads over it.
 func forwardNAT(t *T) {

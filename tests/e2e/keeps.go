@@ -4,12 +4,11 @@ import (
 	"context"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"time"
 
+	"github.com/vipward/vipward/core/control"
 	"github.com/vipward/vipward/tests/lab/probe"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
@@ -55,13 +54,11 @@ func ways() []way {
 	return out
 }
 
-// backVIP is the last part of the VIPs by which the answers of NAT come back, whichever director is master.
-const backVIP = "99"
-
 // keeps is the pair with its client under load. Weights are those of rs1 and rs2; 0 leaves the server out.
 type keeps struct {
 	*lab
 	stop func() probe.LoadReport
+	idle [][2]time.Time // while rs1 was to get no request
 }
 
 // config is the file of both directors.
@@ -94,29 +91,16 @@ vrrp_instance "web" {
 
 // newKeeps builds the network and starts everything but the load.
 func newKeeps(t *T) *keeps {
-	k := &keeps{lab: newNet(t)}
-	var takes []string // VIPs that the real servers take packets for
-	for _, w := range ways() {
-		if w.forward != "nat" {
-			takes = append(takes, w.vip.String())
-		}
-	}
-	for _, name := range []string{topology.Client, topology.LB1, topology.LB2, topology.RS1, topology.RS2} {
-		k.number6(name)
-	}
-	for _, name := range []string{topology.LB1, topology.LB2} {
-		t.Must(k.Node(name).Sysctl("ipv6/conf/all/forwarding", "1"))
-	}
+	k := &keeps{lab: newForwarding(t)}
 	for _, name := range []string{topology.RS1, topology.RS2} {
-		k.wayBack(name)
-		k.realServer(name, "setup", "--method", "tun", "--vip", strings.Join(takes, ","))
-		own := k.Node(name).Addr.String()
-		w := k.serve(name, "index.html", name, own+":80", "[::]:80", "10.77.0.100:80", "10.77.0.102:80")
-		if name == topology.RS1 {
-			k.rs1 = w
-		} else {
-			k.rs2 = w
+		var takes []string // VIPs that it takes packets for
+		for _, w := range ways() {
+			if w.forward != "nat" {
+				takes = append(takes, w.vip.String())
+			}
 		}
+		k.realServer(name, "setup", "--method", "tun", "--vip", strings.Join(takes, ","))
+		k.serve(name, "index.html", name, k.Node(name).Addr.String()+":80", "[::]:80", "10.77.0.100:80", "10.77.0.102:80")
 	}
 	k.lb1, k.lb2 = k.newDirector(topology.LB1, k.config(1)), k.newDirector(topology.LB2, k.config(1))
 	k.lb1.start()
@@ -124,20 +108,6 @@ func newKeeps(t *T) *keeps {
 	k.lb1.await("MASTER", 15*time.Second)
 	k.lb2.await("BACKUP", 5*time.Second)
 	return k
-}
-
-// wayBack has what a real server sends from its own address go to the client by way of the master, as NAT needs it. Everybody is on
-// one link here, which a director would tell the server of by a redirection.
-func (k *keeps) wayBack(name string) {
-	last := k.Node(name).Addr.As4()[3]
-	k.Must(k.Node(name).Sysctl("ipv6/conf/all/accept_redirects", "0"))
-	k.Must(k.Node(name).Sysctl("ipv6/conf/eth0/accept_redirects", "0"))
-	for _, f := range []struct{ option, network string }{{"-4", "10.77.0."}, {"-6", network6}} {
-		batch := filepath.Join(k.Dir, name+f.option)
-		text := fmt.Sprintf("route add %s10 via %s%s dev eth0 onlink table 77\nrule add from %s%d to %s10 table 77\n", f.network, f.network, backVIP, f.network, last, f.network)
-		k.Must(os.WriteFile(batch, []byte(text), 0o644))
-		k.exec(name, "ip", f.option, "-batch", batch)
-	}
 }
 
 // load begins.
@@ -184,22 +154,48 @@ func (k *keeps) change(weights ...int) {
 	}
 }
 
+// breath is how long the load goes on after each thing that is done, for its consequences to show.
+const breath = 1500 * time.Millisecond
+
 // keepsConnections: nothing that an operator does to the pair, and no end of a daemon, costs a client anything.
 func keepsConnections(t *T) {
 	k := newKeeps(t)
 	k.weights(k.lb1, 1)
 	k.load()
-	time.Sleep(4 * time.Second)
-	t.Logf("reload of the same file")
-	k.lb1.do("reload")
-	time.Sleep(time.Second)
-	k.change(3)
+	time.Sleep(2 * breath)
+	k.lb1.do("reload") // of the same file
+	time.Sleep(breath)
+	k.change(3) // a weight
 	k.weights(k.lb1, 3)
-	time.Sleep(time.Second)
-	k.change(3, 2)
+	time.Sleep(breath)
+	k.change(3, 2) // another server
 	k.weights(k.lb1, 3, 2)
-	time.Sleep(2 * time.Second)
+	time.Sleep(breath)
+	k.drains()
+	k.lb1.kill()
+	k.lb1.start() // within the lease
+	k.lb1.await("MASTER", 5*time.Second)
+	k.weights(k.lb1, 3, 2)
+	time.Sleep(2 * breath)
 	k.report(k.stop())
+}
+
+// drains takes rs1 out of every service and puts it back. Meanwhile it gets no request, and its connections go on.
+func (k *keeps) drains() {
+	k.order("drain")
+	k.weights(k.lb1, 0, 2)
+	began := time.Now()
+	time.Sleep(breath)
+	k.idle = append(k.idle, [2]time.Time{began, time.Now()})
+	k.order("undrain")
+	k.weights(k.lb1, 3, 2)
+}
+
+// order drains or undrains rs1 in every service: as the command does, and without a process for each.
+func (k *keeps) order(what string) {
+	for _, w := range ways() {
+		k.Must(k.lb1.api.Post("/v1/"+what, control.DrainRequest{Service: w.name(), RealServer: w.servers[0].String()}))
+	}
 }
 
 // report says what the load has found, and fails for anything that broke.
@@ -212,6 +208,13 @@ func (k *keeps) report(r probe.LoadReport) {
 		for what, lost := range map[string]probe.Flow{"connections": s.Kept.Lost(), "requests": s.Requests.Lost()} {
 			if len(lost) > 0 {
 				k.Errorf("%s: %d %s broke, the first, of %6.2fs: %s", w.name(), len(lost), what, lost[0].Sent.Sub(k.Began).Seconds(), lost[0].Err)
+			}
+		}
+	}
+	for _, at := range k.idle {
+		for _, w := range ways() {
+			if by := r[w.service()].Requests.Between(at[0], at[1]).By(); by[topology.RS1] > 0 || by[topology.RS2] == 0 {
+				k.Errorf("%s: while rs1 was drained, requests were answered by %v", w.name(), by)
 			}
 		}
 	}

@@ -32,7 +32,8 @@ type Inside struct {
 // wanted are the modules that the laboratory uses. Those that are built in are passed over by modprobe.
 func wanted() []string {
 	return []string{
-		"veth", "bridge", "dummy", "tun", "ipip", "ip6_tunnel", "ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_lc", "ip_vs_wlc", "ip_vs_sh",
+		"veth", "bridge", "dummy", "tun", "ipip", "ip6_tunnel", "ip_gre", "ip6_gre",
+		"fou", "sctp", "ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_lc", "ip_vs_wlc", "ip_vs_sh",
 		"ip_vs_mh", "sch_netem", "sch_ingress", "cls_matchall", "cls_flower", "act_gact",
 	}
 }
