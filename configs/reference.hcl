@@ -306,6 +306,10 @@ virtual_server "web" {
   max_ejected = "100%" # 1% to 100%
   slow_start  = "0s"   # how long a server that comes back takes to get its whole weight; up to 1h, in whole weights from 1 on
 
+  # How long a real server that is removed from this file keeps the connections that it has, while it gets no new ones; "0s": not at
+  # all; up to 24h. One that is down leaves at once.
+  drain_timeout = "5m"
+
   # A server that failed so often is kept out until it has passed for a while. There is none without this block.
   damping {
     failures = 3    # 2 to 1000

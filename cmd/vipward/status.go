@@ -186,6 +186,10 @@ func (v *view) services(list []control.Service) {
 			t.add("", "  "+r.Address.String(), state(r.State), v.ago(r.Since), of(r.EffectiveWeight, r.Weight),
 				strconv.FormatUint(uint64(r.ActiveConnections), 10), strconv.FormatUint(uint64(r.InactiveConnections), 10), stale(r.Reason, r.Stale))
 		}
+		for _, l := range s.Leaving {
+			t.add("", "  "+l.Address.String(), state("leaves"), "", "0", strconv.FormatUint(uint64(l.ActiveConnections), 10),
+				strconv.FormatUint(uint64(l.InactiveConnections), 10), "removed from the configuration; it keeps its connections for another "+left(v.now, l.Until))
+		}
 	}
 	v.section(t)
 }
@@ -254,3 +258,6 @@ func (v *view) ago(t time.Time) string {
 	}
 	return d.String()
 }
+
+// left is how long it is until an instant.
+func left(now, until time.Time) string { return max(until.Sub(now), 0).Round(time.Second).String() }

@@ -74,7 +74,7 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 				Name: "web", Quorum: 1, MaxEjected: 100, RealServers: []node.RealServer{server("11"), server("12")},
 				Service: desired.Service{
 					ServiceKey: desired.ServiceKey{Address: netip.MustParseAddrPort("10.77.0.100:80"), Protocol: desired.TCP},
-					Scheduler:  "rr", Granularity: 32,
+					Scheduler:  "rr", Granularity: 32, Drain: 5 * time.Minute,
 				},
 			}},
 			Guard: node.Guard{Peers: []node.Peer{{

@@ -168,6 +168,7 @@ func (s *service) readPool(b *block) {
 		b.warn(b.where("slow_start"), "slow_start does nothing for a weight of 1").because(
 			"The weight climbs from 1 to that of the server in whole numbers. Give all servers of the pool weights like 100.")
 	}
+	s.Service.Service.Drain = b.duration("drain_timeout", 5*time.Minute, span{0, 24 * time.Hour, 0, "It is 0s for at once, to 24h."})
 	if d := b.single("damping", dampingSpec()); d != nil {
 		long := span{time.Second, 24 * time.Hour, 0, "It is 1s to 24h."}
 		s.Damping = node.Damping{

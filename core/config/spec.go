@@ -126,7 +126,7 @@ func serviceSpec() spec {
 		attrs: []string{
 			"address", "addresses", "fwmark", "protocol", "scheduler", "scheduler_flags", "one_packet", "forward",
 			"persistence", "persistence_granularity", "persistence_engine",
-			"quorum", "hysteresis", "quorum_up", "quorum_down", "alpha", "omega", "inhibit_on_failure", "max_ejected", "slow_start", "notify",
+			"quorum", "hysteresis", "quorum_up", "quorum_down", "alpha", "omega", "inhibit_on_failure", "max_ejected", "slow_start", "drain_timeout", "notify",
 		},
 		blocks: []hcl.BlockHeaderSchema{
 			header("real_server", "ENDPOINT"), header("sorry_server", "ENDPOINT"), header("check", "KIND"), header("damping"),

@@ -147,7 +147,7 @@ func (r renderer) sync(s node.SyncStatus) *Sync {
 	}
 	return &Sync{
 		Role: string(s.Running.Role), Since: r.since(s.Since), Instance: s.Config.Instance,
-		Interface: d.Interface, ID: int(d.ID), Group: d.Group, Port: int(d.Port),
+		Interface: d.Interface, ID: int(d.ID), Group: d.Group, Port: int(d.Port), Error: s.Error,
 	}
 }
 
@@ -157,6 +157,10 @@ func (r renderer) service(s node.ServiceStatus) Service {
 		Name: s.Config.Name, Address: k.Address, Fwmark: k.Mark, Protocol: string(k.Protocol), Scheduler: k.Scheduler, Up: s.Up, Error: s.Error,
 		Suspect: s.Suspect, Sorry: s.Sorry, Traffic: r.x.Traffic.Service(s.Config),
 		RealServers: each(s.RealServers, r.realServer(s.Config)),
+	}
+	for _, l := range s.Leaving {
+		n := r.x.Traffic[l.Service].Servers[l.Server]
+		out.Leaving = append(out.Leaving, Leaving{l.Server, instant(l.Until), n.Active, n.Inactive})
 	}
 	if len(s.Config.Also) > 0 || k.Mark != 0 {
 		out.Addresses = each(s.Config.Keys(), desired.ServiceKey.String)

@@ -140,6 +140,8 @@ type Sync struct {
 	ID        int        `json:"id"`
 	Group     netip.Addr `json:"group"`
 	Port      int        `json:"port"`
+	// Error says why neither runs; empty for all well.
+	Error string `json:"error"`
 }
 
 // Service is one virtual server.
@@ -164,6 +166,16 @@ type Service struct {
 	Sorry       bool         `json:"sorry,omitempty"`
 	Traffic     node.Counts  `json:"traffic"`
 	RealServers []RealServer `json:"real_servers"`
+	// Leaving are real servers that the configuration has no more; absent for none.
+	Leaving []Leaving `json:"leaving,omitempty"`
+}
+
+// Leaving is a real server that gets no new connections, and is removed when it has none, or at the instant Until.
+type Leaving struct {
+	Address             netip.AddrPort `json:"address"`
+	Until               time.Time      `json:"until"`
+	ActiveConnections   uint32         `json:"active_connections"`
+	InactiveConnections uint32         `json:"inactive_connections"`
 }
 
 // RealServer is one server of a service.

@@ -3,6 +3,7 @@ package desired
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"slices"
 )
 
@@ -97,21 +98,24 @@ func DiffServices(want, have []Service, owned map[ServiceKey]bool) []ServiceOp {
 
 // diffDestinations compares the destinations of one service.
 func diffDestinations(want Service, have []Destination) (add, remove []ServiceOp) {
-	op := func(a Action, d Destination) ServiceOp {
-		return ServiceOp{Action: a, Service: want.alone(), Destination: d}
+	service := want.alone()
+	held := make(map[netip.AddrPort]Destination, len(have))
+	for _, h := range have {
+		held[h.Address] = h
 	}
+	wanted := make(map[netip.AddrPort]bool, len(want.Destinations))
 	for _, w := range sorted(want.Destinations, Destination.compare) {
-		k := slices.IndexFunc(have, func(h Destination) bool { return h.Address == w.Address })
-		switch {
-		case k < 0:
-			add = append(add, op(AddDestination, w))
-		case have[k] != w:
-			add = append(add, op(UpdateDestination, w))
+		wanted[w.Address] = true
+		switch h, ok := held[w.Address]; {
+		case !ok:
+			add = append(add, ServiceOp{AddDestination, service, w})
+		case h != w:
+			add = append(add, ServiceOp{UpdateDestination, service, w})
 		}
 	}
 	for _, h := range sorted(have, Destination.compare) {
-		if !slices.ContainsFunc(want.Destinations, func(w Destination) bool { return h.Address == w.Address }) {
-			remove = append(remove, op(RemoveDestination, h))
+		if !wanted[h.Address] {
+			remove = append(remove, ServiceOp{RemoveDestination, service, h})
 		}
 	}
 	return add, remove
@@ -143,7 +147,8 @@ func (s Service) same(o Service) bool {
 // SameServices tells whether two wishes for IPVS are the same in everything, order included.
 func SameServices(a, b []Service) bool {
 	return slices.EqualFunc(a, b, func(x, y Service) bool {
-		return x.ServiceKey == y.ServiceKey && x.same(y) && slices.Equal(x.Destinations, y.Destinations)
+		return x.ServiceKey == y.ServiceKey && x.same(y) && slices.Equal(x.Destinations, y.Destinations) &&
+			x.Drain == y.Drain && slices.Equal(x.Gone, y.Gone)
 	})
 }
 

@@ -57,6 +57,10 @@ type Service struct {
 	Engine string
 	// Destinations, each address once.
 	Destinations []Destination
+	// Drain is how long a destination that is not wished for any more keeps the connections that it has, with weight 0; 0 for not at all.
+	Drain time.Duration
+	// Gone are the destinations that are dead: they are not wished for, and leave at once.
+	Gone []netip.AddrPort
 }
 
 // ServiceFlags are set for a service; their values are the kernel's (include/uapi/linux/ip_vs.h).

@@ -97,7 +97,7 @@ func (k *lvs) wishAlso(s *Services, timeouts desired.Timeouts, want ...desired.S
 	}
 	select {
 	case r := <-k.reports:
-		if r.Error != "" || len(r.Repaired) > 0 { // the namespaces forward nothing, which is told where it is needed
+		if r.Error != "" || len(r.Failed) > 0 || len(r.Repaired) > 0 { // the namespaces forward nothing, which is told where it is needed
 			k.Errorf("reported %+v", r)
 		}
 	default:
@@ -229,8 +229,8 @@ func TestIPVSSaysWhyAServiceIsRefused(t *testing.T) {
 	select {
 	case r := <-k.reports:
 		const want = "add service tcp 10.0.0.1:80: the kernel has no scheduler nosuch: run modprobe ip_vs_nosuch"
-		if !strings.HasPrefix(r.Error, want) {
-			t.Errorf("reported %q, want %s…", r.Error, want)
+		if got := r.Failed[odd.ServiceKey]; !strings.HasPrefix(got, want) || len(r.Failed) != 1 {
+			t.Errorf("reported %q, want %s…", r.Failed, want)
 		}
 	case <-time.After(time.Minute):
 		t.Fatal("nothing was reported")

@@ -49,8 +49,8 @@ func (k *lvs) wishSync(s *Services, want *desired.State) (last desired.Sync) {
 		select {
 		case r := <-k.reports:
 			last = r.Sync
-			if r.Error != "" {
-				k.Errorf("reported %s", r.Error)
+			if r.Error+r.SyncError != "" {
+				k.Errorf("reported %s %s", r.Error, r.SyncError)
 			}
 		default:
 			return last
@@ -159,8 +159,8 @@ func TestIPVSSaysWhyItDoesNotSynchronise(t *testing.T) {
 		s.Set(tt.state)
 		select {
 		case r := <-k.reports:
-			if !strings.Contains(r.Error, tt.want) {
-				t.Errorf("%s: reported %q, want …%s…", tt.name, r.Error, tt.want)
+			if got := r.SyncError + r.Failed[mixed.ServiceKey]; !strings.Contains(got, tt.want) {
+				t.Errorf("%s: reported %q, want …%s…", tt.name, got, tt.want)
 			}
 		case <-time.After(time.Minute):
 			t.Errorf("%s: nothing was reported", tt.name)

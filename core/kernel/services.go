@@ -3,9 +3,11 @@ package kernel
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -96,7 +98,7 @@ func (s *Services) Run(ctx context.Context) error {
 	if err != nil {
 		s.opt.Logger.Warn("services that a former run has left and nobody wishes for any more stay in IPVS", "error", err)
 	}
-	a := &serviceApplier{backend: &backend{dial: s.dial}, owned: own, log: s.opt.Logger, sysctl: s.sysctl}
+	a := &serviceApplier{backend: &backend{dial: s.dial}, owned: own, log: s.opt.Logger, sysctl: s.sysctl, now: time.Now}
 	defer a.backend.close()
 	timer := time.NewTimer(pollEvery)
 	defer timer.Stop()
@@ -138,32 +140,46 @@ type serviceApplier struct {
 	timeouts desired.Timeouts
 	sync     desired.Sync
 	synced   desired.Sync // what runs of it
-	toldSync desired.Sync // what was reported of it
-	settled  bool         // the last pass left the table as it was wished
+	unsynced string       // why it does not
+	leaving  leaving
+	left     []node.Left // since the last report
+
+	broken  error                          // why the table could not be asked in this pass
+	failed  map[desired.ServiceKey][]error // what could not be made in this pass
+	missing map[desired.ServiceKey]bool    // the services that could not be made in this pass
+	now     func() time.Time
+
+	settled  bool // the last pass left the table as it was wished
 	counts   counted
-	err      string // of the last pass
-	told     string // the last error reported
+	err      string               // of the last pass
+	told     node.ServicesApplied // the last report
 	repaired []string
 	lacks    []string // what the system lacks for the wish
-	said     []string // what was reported of it
 }
 
 // pass compares and applies once, and says when the next pass is due. A fresh wish is new since the pass before.
 func (a *serviceApplier) pass(fresh bool) time.Duration {
 	if a.idle() {
-		a.err, a.counts, a.settled, a.lacks = "", counted{at: time.Now()}, true, nil
+		a.err, a.counts, a.settled, a.lacks, a.failed, a.leaving, a.synced, a.unsynced = "", counted{at: time.Now()}, true, nil, nil, nil, desired.Sync{}, ""
 		return lookEvery // a node without services needs no IPVS
 	}
 	start := time.Now()
 	a.lacks = lacking(a.want, a.sysctl)
 	repairing := a.settled && !fresh
+	a.broken, a.failed, a.missing = nil, map[desired.ServiceKey][]error{}, map[desired.ServiceKey]bool{}
 	// The daemon comes first: connections that come while the services change are of use to the other director, too.
 	unsynced := a.applySync(repairing)
-	err := errors.Join(a.apply(repairing), a.applyTimeouts(), unsynced)
-	a.settled = err == nil
+	a.unsynced = ""
+	if unsynced != nil {
+		a.unsynced = unsynced.Error()
+	}
+	err := errors.Join(a.apply(repairing), a.applyTimeouts())
+	a.settled = err == nil && len(a.failed) == 0 && unsynced == nil
 	a.err = ""
 	if err != nil {
 		a.err = err.Error()
+	}
+	if !a.settled {
 		return servicesRetry
 	}
 	return max(pollEvery, pollShare*time.Since(start))
@@ -190,29 +206,60 @@ func (a *serviceApplier) apply(repairing bool) error {
 	ours := maps.Clone(a.owned.keys)
 	maps.Copy(ours, wanted)
 	a.remember(ours)
-	if err := a.change(desired.DiffServices(a.want, have, ours), repairing); err != nil {
-		return err
-	}
-	a.remember(wanted)
-	return nil
-}
-
-// change goes through all changes, also where some fail, and says why they failed.
-func (a *serviceApplier) change(ops []desired.ServiceOp, repairing bool) error {
-	var failed []error
-	for _, op := range ops {
-		if err := a.backend.apply(op); err != nil {
-			failed = append(failed, err)
-			if errors.Is(err, errTimeout) || errors.Is(err, errNoIPVS) {
-				break
-			}
-			continue
-		}
-		if repairing {
+	now, slow := splitLeaving(desired.DiffServices(a.want, have, ours))
+	for _, op := range now {
+		if a.do(op) && repairing {
 			a.repaired = append(a.repaired, describe(op))
 		}
 	}
-	return errors.Join(failed...)
+	a.leave(slow, repairing)
+	if a.broken == nil && len(a.failed) == 0 {
+		a.remember(wanted)
+	}
+	return a.broken
+}
+
+// do makes one change, and tells whether it is made. A failure goes on the account of its service, of which nothing else is tried
+// where it could not be made itself. A table that does not answer is asked nothing more in this pass.
+func (a *serviceApplier) do(op desired.ServiceOp) bool {
+	key := op.Service.ServiceKey
+	if a.broken != nil || a.missing[key] {
+		return false
+	}
+	err := a.backend.apply(op)
+	switch {
+	case err == nil:
+		return true
+	case errors.Is(err, errTimeout), errors.Is(err, errNoIPVS):
+		a.broken = err
+	default:
+		a.fail(key, err)
+		if op.Action == desired.AddService {
+			a.missing[key] = true
+		}
+	}
+	return false
+}
+
+// maxReasons is how many of the reasons are told for which one service is not as it should be.
+const maxReasons = 3
+
+// fail puts a failure on the account of a service.
+func (a *serviceApplier) fail(key desired.ServiceKey, err error) {
+	a.failed[key] = append(a.failed[key], err)
+}
+
+// failures are the reasons in words.
+func (a *serviceApplier) failures() map[desired.ServiceKey]string {
+	out := make(map[desired.ServiceKey]string, len(a.failed))
+	for key, errs := range a.failed {
+		text := errors.Join(errs[:min(len(errs), maxReasons)]...).Error()
+		if more := len(errs) - maxReasons; more > 0 {
+			text += fmt.Sprintf("\nand %d more", more)
+		}
+		out[key] = strings.ReplaceAll(text, "\n", "; ")
+	}
+	return out
 }
 
 // remember records before anything is made, so that a crash leaves nothing in the table that nobody knows. Where it cannot be
@@ -246,11 +293,16 @@ func describe(op desired.ServiceOp) string {
 
 // report says what is new since the last one, and whether anything is.
 func (a *serviceApplier) report() (node.ServicesApplied, bool) {
-	if a.err == a.told && len(a.repaired) == 0 && slices.Equal(a.lacks, a.said) && a.synced == a.toldSync {
+	r := node.ServicesApplied{
+		Error: a.err, Failed: a.failures(), Repaired: a.repaired, Lacks: a.lacks, Sync: a.synced, SyncError: a.unsynced, Leaving: a.leavers(), Left: a.left,
+	}
+	t := a.told
+	same := r.Error == t.Error && maps.Equal(r.Failed, t.Failed) && slices.Equal(r.Lacks, t.Lacks) && r.Sync == t.Sync && r.SyncError == t.SyncError &&
+		slices.Equal(r.Leaving, t.Leaving)
+	if same && len(r.Repaired) == 0 && len(r.Left) == 0 {
 		return node.ServicesApplied{}, false
 	}
-	r := node.ServicesApplied{Error: a.err, Repaired: a.repaired, Lacks: a.lacks, Sync: a.synced}
-	a.told, a.repaired, a.said, a.toldSync = a.err, nil, a.lacks, a.synced
+	a.told, a.repaired, a.left = r, nil, nil
 	return r, true
 }
 

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -69,7 +70,7 @@ func (d *director) reported(want ...string) {
 	d.Helper()
 	var got []string
 	for _, r := range d.reports {
-		got = append(got, r.Error+strings.Join(r.Repaired, "; "))
+		got = append(got, r.Error+r.SyncError+strings.Join(append(slices.Sorted(maps.Values(r.Failed)), r.Repaired...), "; "))
 	}
 	d.by(func() { d.reports = nil })
 	if !slices.Equal(got, want) {

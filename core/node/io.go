@@ -46,12 +46,20 @@ type (
 	}
 	// ServicesApplied reports the same of IPVS.
 	ServicesApplied struct {
-		// Error is why it could not be applied; empty when the kernel holds what was wished.
+		// Error is why the kernel could not be asked; empty when it was.
 		Error string
+		// Failed are the services that are not as they should be, with the reason.
+		Failed map[desired.ServiceKey]string
+		// Leaving are the real servers that nobody wishes for any more and that still have connections, sorted.
+		Leaving []Leaving
+		// Left are those that have left since the last report.
+		Left []Left
 		// Repaired says in words what had been changed by somebody else.
 		Repaired []string
 		// Sync is the daemon that exchanges connections, where the wished one runs; else it has no role.
 		Sync desired.Sync
+		// SyncError is why it does not; empty where it does, or there is to be none.
+		SyncError string
 		// Lacks says in words what the system lacks for the services to work, each with what mends it.
 		Lacks []string
 	}
@@ -149,6 +157,20 @@ type (
 		ID uint64
 	}
 )
+
+// Leaving is a real server that is removed when its connections have ended, or at the instant Until.
+type Leaving struct {
+	Service desired.ServiceKey
+	Server  netip.AddrPort
+	Until   time.Time
+}
+
+// Left is a real server that was removed, with the connections that were still open then.
+type Left struct {
+	Service desired.ServiceKey
+	Server  netip.AddrPort
+	Open    uint32
+}
 
 func (Received) input()        {}
 func (Links) input()           {}

@@ -56,9 +56,8 @@ type Node struct {
 	syncedAt  time.Time
 	listening time.Time // since when it hears of the master's connections; zero while it does not
 
-	servicesError string
-	lacks         []string // what the system lacks for the services, as it was told
-	dirty         bool     // the wish has changed
+	table table
+	dirty bool // the wish has changed
 
 	maintenance maintenance
 	fenced      []string // see Memory
@@ -283,24 +282,6 @@ func severityOf(s health.Status) event.Severity {
 }
 
 func (n *Node) emit(e event.Event) { n.out.Events = append(n.out.Events, e) }
-
-// servicesApplied tells of services that the kernel does not hold, once for each reason, and of those put back.
-func (n *Node) servicesApplied(now time.Time, in ServicesApplied) {
-	n.syncApplied(now, in.Sync)
-	for _, r := range in.Repaired {
-		n.emit(event.Event{Code: "service.repaired", Severity: event.Warning, Kind: event.Service, Subject: "ipvs", Reason: r})
-	}
-	n.tellLacks(in.Lacks)
-	if in.Error == n.servicesError {
-		return
-	}
-	n.servicesError = in.Error
-	e := event.Event{Code: "service.failed", Severity: event.Critical, Kind: event.Service, Subject: "ipvs", Reason: in.Error}
-	if in.Error == "" {
-		e.Code, e.Severity, e.Reason = "service.applied", event.Info, "the kernel holds every service"
-	}
-	n.emit(e)
-}
 
 // adopt takes a configuration over, keeping the state of everything that is in both.
 func (n *Node) adopt(now time.Time, cfg Config) {

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strconv"
 	"time"
@@ -196,12 +197,17 @@ func (n *Node) inTable(now time.Time, v *service, s *server) (weight int, there 
 // wish is what IPVS should hold, once for each address of the service: the servers that are up or kept, with weight 0 those
 // that inhibit_on_failure keeps, and the sorry server while it serves.
 func (n *Node) wishService(now time.Time, v *service) []desired.Service {
-	var in []desired.Destination
+	in := make([]desired.Destination, 0, len(v.servers)+1)
+	var gone []desired.Destination
 	for _, s := range v.servers {
-		if w, ok := n.inTable(now, v, s); ok {
-			d := s.cfg.Destination
+		d := s.cfg.Destination
+		w, ok := n.inTable(now, v, s)
+		switch {
+		case ok:
 			d.Weight = w
 			in = append(in, d)
+		case s.status == health.Down:
+			gone = append(gone, d)
 		}
 	}
 	if n.sorry(now, v) {
@@ -211,9 +217,12 @@ func (n *Node) wishService(now time.Time, v *service) []desired.Service {
 	var out []desired.Service
 	for _, key := range v.cfg.Keys() {
 		w := v.cfg.Service
-		w.ServiceKey, w.Destinations = key, slices.Clone(in)
+		w.ServiceKey, w.Destinations, w.Gone = key, slices.Clone(in), make([]netip.AddrPort, len(gone))
 		for k, d := range w.Destinations {
 			w.Destinations[k].Address = At(key, d)
+		}
+		for k, d := range gone {
+			w.Gone[k] = At(key, d)
 		}
 		out = append(out, w)
 	}
@@ -299,18 +308,18 @@ func (n *Node) ask(cfg RealServer) int {
 	return min(max(weight+more, 0), 65535)
 }
 
-// lacks tells of what the system lacks, each thing once.
+// tellLacks tells of what the system lacks, each thing once.
 func (n *Node) tellLacks(lacks []string) {
 	for _, reason := range lacks {
-		if !slices.Contains(n.lacks, reason) {
+		if !slices.Contains(n.table.lacks, reason) {
 			n.emit(event.Event{Code: "service.lacks", Severity: event.Warning, Kind: event.Service, Subject: "ipvs", Reason: reason})
 		}
 	}
-	if mended := len(n.lacks) - len(lacks); mended > 0 {
+	if mended := len(n.table.lacks) - len(lacks); mended > 0 {
 		n.emit(event.Event{
 			Code: "service.mended", Severity: event.Info, Kind: event.Service, Subject: "ipvs",
 			Reason: "the system has what the services need; still missing: " + strconv.Itoa(len(lacks)),
 		})
 	}
-	n.lacks = lacks
+	n.table.lacks = lacks
 }

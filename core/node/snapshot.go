@@ -34,6 +34,8 @@ type SyncStatus struct {
 	// Running is the daemon that runs, Since since when; without a role there is none.
 	Running desired.Sync
 	Since   time.Time
+	// Error says why it does not run; empty for all well.
+	Error string
 }
 
 // InstanceStatus is the state of one instance.
@@ -121,6 +123,8 @@ type ServiceStatus struct {
 	// Suspect tells that more servers fail than max_ejected lets out; Sorry that the sorry server serves.
 	Suspect, Sorry bool
 	RealServers    []RealServerStatus
+	// Leaving are real servers that the configuration has no more, and that still have connections.
+	Leaving []Leaving
 	// Error says why IPVS does not hold what it should; empty for all well.
 	Error string
 }

@@ -10,7 +10,7 @@ import (
 // Snapshot is the state at the instant now, for readers.
 func (n *Node) Snapshot(now time.Time) *Snapshot {
 	s := &Snapshot{At: now, Name: n.cfg.Name, Ready: !n.started.IsZero() && !n.stopping, Maintenance: n.maintenance.Maintenance}
-	s.Sync = SyncStatus{Config: n.cfg.Sync, Running: n.synced, Since: n.syncedAt}
+	s.Sync = SyncStatus{Config: n.cfg.Sync, Running: n.synced, Since: n.syncedAt, Error: n.table.unsaid}
 	for _, i := range n.instances {
 		s.Instances = append(s.Instances, n.instanceStatus(now, i))
 		s.Ready = s.Ready && i.router.State() != vrrp.Init
@@ -26,7 +26,8 @@ func (n *Node) Snapshot(now time.Time) *Snapshot {
 	}
 	for _, v := range n.services {
 		s.Services = append(s.Services, ServiceStatus{
-			Config: v.cfg, Up: v.up, Suspect: v.suspect, Sorry: n.sorry(now, v), Error: n.servicesError, RealServers: n.rows(now, v),
+			Config: v.cfg, Up: v.up, Suspect: v.suspect, Sorry: n.sorry(now, v), Error: n.trouble(v), RealServers: n.rows(now, v),
+			Leaving: n.leavers(v),
 		})
 	}
 	return s

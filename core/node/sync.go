@@ -38,7 +38,12 @@ func (n *Node) wishSync() desired.Sync {
 }
 
 // syncApplied takes note of the daemon that runs, and tells of a change.
-func (n *Node) syncApplied(now time.Time, runs desired.Sync) {
+func (n *Node) syncApplied(now time.Time, in ServicesApplied) {
+	if in.SyncError != n.table.unsaid && in.SyncError != "" {
+		n.emit(event.Event{Code: "ipvs.unsynced", Severity: event.Critical, Kind: event.Service, Subject: "ipvs", Reason: in.SyncError})
+	}
+	n.table.unsaid = in.SyncError
+	runs := in.Sync
 	if runs == n.synced {
 		return
 	}

@@ -1,0 +1,142 @@
+package kernel
+
+import (
+	"cmp"
+	"fmt"
+	"io/fs"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/cloudflare/ipvs"
+
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/node"
+)
+
+// endpoint is a real server in a service.
+type endpoint struct {
+	service desired.ServiceKey
+	server  netip.AddrPort
+}
+
+// leaving are the real servers that nobody wishes for any more, and that keep the connections that they have for a while.
+type leaving map[endpoint]time.Time // until when
+
+// splitLeaving parts the changes into those to be made at once, and the removals of real servers that have time.
+func splitLeaving(ops []desired.ServiceOp) (now, slow []desired.ServiceOp) {
+	gone := map[desired.ServiceKey]map[netip.AddrPort]bool{} // a list would be searched once for each of thousands of servers
+	for _, op := range ops {
+		if op.Action != desired.RemoveDestination || op.Service.Drain == 0 {
+			now = append(now, op)
+			continue
+		}
+		dead, ok := gone[op.Service.ServiceKey]
+		if !ok {
+			dead = make(map[netip.AddrPort]bool, len(op.Service.Gone))
+			for _, a := range op.Service.Gone {
+				dead[a] = true
+			}
+			gone[op.Service.ServiceKey] = dead
+		}
+		if dead[op.Destination.Address] {
+			now = append(now, op)
+		} else {
+			slow = append(slow, op)
+		}
+	}
+	return now, slow
+}
+
+// leave lets real servers go: they get no new connections, and are removed when they have none, or their time is over.
+func (a *serviceApplier) leave(ops []desired.ServiceOp, repairing bool) {
+	before := a.leaving
+	a.leaving = leaving{}
+	now := a.now()
+	for _, op := range ops {
+		e := endpoint{op.Service.ServiceKey, op.Destination.Address}
+		until, known := before[e]
+		if !known {
+			until = now.Add(op.Service.Drain)
+		}
+		a.leaving[e] = until
+		if op.Destination.Weight > 0 {
+			quiet := op
+			quiet.Action, quiet.Destination.Weight = desired.UpdateDestination, 0
+			a.do(quiet)
+		}
+	}
+	open := a.openConnections(ops)
+	for _, op := range ops {
+		e := endpoint{op.Service.ServiceKey, op.Destination.Address}
+		_, known := before[e]
+		n, ok := open[e]
+		late := !now.Before(a.leaving[e])
+		if ok && n > 0 && !late {
+			if repairing && !known {
+				a.repaired = append(a.repaired, describeLeaving(op))
+			}
+			continue
+		}
+		if !a.do(op) {
+			continue
+		}
+		delete(a.leaving, e)
+		switch {
+		case known && n > 0:
+			a.left = append(a.left, node.Left{Service: e.service, Server: e.server, Open: n})
+		case known:
+			a.left = append(a.left, node.Left{Service: e.service, Server: e.server})
+		case repairing:
+			a.repaired = append(a.repaired, describe(op))
+		}
+	}
+}
+
+// openConnections counts what the leaving servers have, after they get no new ones.
+func (a *serviceApplier) openConnections(ops []desired.ServiceOp) map[endpoint]uint32 {
+	open := map[endpoint]uint32{}
+	var last desired.ServiceKey
+	for k, op := range ops {
+		if k > 0 && op.Service.ServiceKey == last {
+			continue // those of one service stand together
+		}
+		last = op.Service.ServiceKey
+		s, err := writeService(op.Service)
+		var dests []ipvs.DestinationExtended
+		if err == nil {
+			err = a.backend.call(func(t ipvsTable) (err error) {
+				dests, err = t.Destinations(s)
+				return ignore(err, fs.ErrNotExist)
+			})
+		}
+		if err != nil {
+			a.fail(op.Service.ServiceKey, fmt.Errorf("list the real servers of %v: %w", last, err))
+			for _, o := range ops { // what is not known may have connections
+				if o.Service.ServiceKey == last {
+					open[endpoint{last, o.Destination.Address}] = 1
+				}
+			}
+			continue
+		}
+		for _, d := range dests {
+			open[endpoint{last, netip.AddrPortFrom(d.Address, d.Port)}] = d.ActiveConnections + d.InactiveConnections
+		}
+	}
+	return open
+}
+
+// leavers are those that leave, sorted.
+func (a *serviceApplier) leavers() []node.Leaving {
+	out := make([]node.Leaving, 0, len(a.leaving))
+	for e, until := range a.leaving {
+		out = append(out, node.Leaving{Service: e.service, Server: e.server, Until: until})
+	}
+	slices.SortFunc(out, func(x, y node.Leaving) int { return cmp.Or(x.Service.Compare(y.Service), x.Server.Compare(y.Server)) })
+	return out
+}
+
+func describeLeaving(op desired.ServiceOp) string {
+	return fmt.Sprintf("the real server %v of %v had been added by somebody else; it gets no new connections, and is removed when it has none",
+		op.Destination.Address, op.Service.ServiceKey)
+}
