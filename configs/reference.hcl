@@ -34,7 +34,7 @@ defaults {
     repeat         = 5    # announcements in a burst, 1 to 100
     refresh        = "0s" # between later announcements; "0s": none; up to 24h
     refresh_repeat = 1    # announcements in each refresh, 1 to 100
-    interval       = "0s" # between two announcements of a burst, up to 10s
+    interval       = "0s" # between two announcements on an interface, up to 10s; "0s": 256 at once, then 1000 a second
   }
 
   # Timing of checks. Without this block a checker has 2s and 1s, a check of a real server 10s and 5s, and both rise = fall = 1.

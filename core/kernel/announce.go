@@ -24,7 +24,7 @@ type announcer struct {
 	send   func(link, []byte) error
 	held   map[desired.AddressKey]link
 	bursts map[desired.AddressKey]*burst
-	free   map[string]time.Time // by interface, when the next frame of a burst with an interval may go out
+	pace   pace
 }
 
 // burst is the announcing of one address.
@@ -38,7 +38,7 @@ type burst struct {
 }
 
 func newAnnouncer(send func(link, []byte) error) *announcer {
-	return &announcer{send: send, held: map[desired.AddressKey]link{}, bursts: map[desired.AddressKey]*burst{}, free: map[string]time.Time{}}
+	return &announcer{send: send, held: map[desired.AddressKey]link{}, bursts: map[desired.AddressKey]*burst{}, pace: pace{}}
 }
 
 // set replaces the wish. A new epoch of an address that is held begins a new burst; what is no longer wished is cancelled.
@@ -62,13 +62,14 @@ func (a *announcer) set(now time.Time, want []desired.Announcement) {
 	a.bursts = next
 }
 
-// added says that an address is on its interface. If that is new, its burst begins at once.
+// added says that an address is on its interface. If that is new, its burst begins: the first frame at once, and the rest when
+// others that come with it have had their first.
 func (a *announcer) added(now time.Time, l link, key desired.AddressKey) {
 	_, was := a.held[key]
 	a.held[key] = l
 	if b := a.bursts[key]; b != nil && !was {
 		b.start(now)
-		a.flush(now, b, b.want.Repeat)
+		a.sendOne(now, b)
 	}
 }
 
@@ -80,41 +81,37 @@ func (a *announcer) lost(key desired.AddressKey) {
 	}
 }
 
-// run sends what is due, at most so many frames.
+// run sends what is due, at most so many frames: of each address one, before any has a second.
 func (a *announcer) run(now time.Time, most int) {
 	var due []*burst
 	for _, b := range a.bursts {
 		if !b.again.IsZero() && !now.Before(b.again) {
-			b.refresh(now)
-			b.plan(now, b.want.RefreshRepeat)
+			b.repeat(now)
 		}
 		if len(b.due) > 0 && !now.Before(b.due[0]) {
 			due = append(due, b)
 		}
 	}
 	slices.SortFunc(due, func(x, y *burst) int {
-		return cmp.Or(x.due[0].Compare(y.due[0]), compareKeys(x.want.AddressKey, y.want.AddressKey))
+		return cmp.Or(cmp.Compare(x.sent, y.sent), x.due[0].Compare(y.due[0]), compareKeys(x.want.AddressKey, y.want.AddressKey))
 	})
-	for _, b := range due {
-		most -= a.flush(now, b, most)
+	for before := 0; before != most; {
+		before = most
+		for _, b := range due {
+			if most > 0 && a.sendOne(now, b) {
+				most--
+			}
+		}
 	}
-}
-
-// wait is when the interface of a burst is free for its next frame; zero for now.
-func (a *announcer) wait(b *burst) time.Time {
-	if b.want.Interval == 0 {
-		return time.Time{}
-	}
-	return a.free[b.want.Interface]
 }
 
 // next is when run has something to do; zero for never.
 func (a *announcer) next() time.Time {
 	var next time.Time
 	for _, b := range a.bursts {
-		first := b.first()
-		if at := a.wait(b); !first.IsZero() && first.Before(at) {
-			first = at
+		var first time.Time
+		if len(b.due) > 0 {
+			first = a.pace.wake(b.want.Interface, b.want.Interval, b.due[0])
 		}
 		for _, t := range [...]time.Time{first, b.again} {
 			if next.IsZero() {
@@ -126,23 +123,22 @@ func (a *announcer) next() time.Time {
 	return next
 }
 
-// flush sends at most so many frames that are due, and says how many it took off the plan. One that cannot be sent is given
-// up: the later ones of the burst are there for that.
-func (a *announcer) flush(now time.Time, b *burst, most int) int {
-	n := 0
-	for n < most && len(b.due) > 0 && !now.Before(b.due[0]) && !now.Before(a.wait(b)) {
-		b.due = b.due[1:]
-		n++
-		l := a.held[b.want.AddressKey]
-		if len(l.mac) == 0 || l.flags&unix.IFF_NOARP != 0 {
-			continue // nobody asks there for hardware addresses
-		}
-		if frame := b.frameFor(l); frame != nil {
-			_ = a.send(l, frame) // counted by the sender
-			a.free[b.want.Interface] = now.Add(b.want.Interval)
-		}
+// sendOne takes one frame off the plan that is due and that the pace allows, and says whether there was one. One that cannot be
+// sent is given up: the later ones of the burst are there for that.
+func (a *announcer) sendOne(now time.Time, b *burst) bool {
+	if len(b.due) == 0 || now.Before(b.due[0]) || now.Before(a.pace.free(b.want.Interface, b.want.Interval)) {
+		return false
 	}
-	return n
+	b.due = b.due[1:]
+	l := a.held[b.want.AddressKey]
+	if len(l.mac) == 0 || l.flags&unix.IFF_NOARP != 0 {
+		return true // nobody asks there for hardware addresses
+	}
+	if frame := b.frameFor(l); frame != nil {
+		_ = a.send(l, frame) // counted by the sender
+		a.pace.take(now, b.want.Interface, b.want.Interval)
+	}
+	return true
 }
 
 // frameFor is the frame to send, made once for each hardware address.
@@ -177,13 +173,6 @@ func announcements(l link, vip netip.Addr) (both [2][]byte, err error) {
 	return both, nil
 }
 
-func (b *burst) first() time.Time {
-	if len(b.due) == 0 {
-		return time.Time{}
-	}
-	return b.due[0]
-}
-
 // start plans the bursts of an address that is new here.
 func (b *burst) start(now time.Time) {
 	b.due = nil
@@ -207,6 +196,15 @@ func (b *burst) plan(at time.Time, repeat int) {
 	slices.SortFunc(b.due, time.Time.Compare)
 }
 
+// repeat plans a refresh and the one after it. Where the pace has kept back all of the last one, it stands for this one.
+func (b *burst) repeat(now time.Time) {
+	b.refresh(now)
+	if len(b.due) < b.want.Repeat+b.want.RefreshRepeat {
+		b.plan(now, b.want.RefreshRepeat)
+	}
+}
+
+// refresh says when the next one is.
 func (b *burst) refresh(now time.Time) {
 	b.again = time.Time{}
 	if b.want.Refresh > 0 {
