@@ -161,7 +161,7 @@ func (n *Node) complain(now time.Time, g *group) {
 // explain says what the instance is and why.
 func (i *instance) explain() string {
 	why := i.router.Reason()
-	if addr, priority, _ := i.router.Master(); i.router.Follows() {
+	if addr, priority, _ := i.router.Master(); i.router.Follows() && addr.IsValid() {
 		why = fmt.Sprintf("%s is its master, with priority %d", addr, priority)
 	}
 	if i.waiting != "" {

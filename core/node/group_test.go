@@ -361,6 +361,17 @@ func TestALostElectionTakesTheRestAlong(t *testing.T) {
 	}
 }
 
+// A sleep that is too long for the member with the faster adverts ends the mastership of all.
+func TestAStallOfOneMemberTakesTheRestAlong(t *testing.T) {
+	d := masterDuo(t, func(_ int, c *Config) { c.Instances[1].VRRP.Interval = 200 * time.Millisecond })
+	d.now = d.now.Add(1200 * time.Millisecond)
+	d.give(0, Timeout{})
+	d.want("BB/BB")
+	d.wantEvent("lb1 instance web: MASTER -> BACKUP (db of sync group all is BACKUP: stalled for")
+	d.wait(10 * time.Second)
+	d.want("MM/BB")
+}
+
 func TestMembersThatAreAdoptedTogether(t *testing.T) {
 	for _, c := range []struct {
 		name string

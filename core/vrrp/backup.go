@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// A master down timer that fires later than lateGrace, or the skew if that is longer, found the process asleep: adverts may
-// wait in the socket. Then it waits once more, lateLeast or longer, so that they are read first.
+// A master down timer that fires later than lateGrace found the process asleep: adverts may wait in the socket. Then it waits once
+// more so that they are read first, lateLeast, and as long as the skew where it was asleep for longer than that.
 const (
 	lateGrace = 50 * time.Millisecond
 	lateLeast = 20 * time.Millisecond
@@ -94,8 +94,11 @@ func (r *Router) masterResigned(now time.Time, src netip.Addr) {
 
 func (r *Router) masterDownTimer(now time.Time) {
 	late := now.Sub(r.deadline)
-	if !r.late && late > max(r.skew(), lateGrace) {
-		wait := min(max(r.skew(), lateLeast), r.cfg.Interval)
+	if !r.late && late > lateGrace {
+		wait := lateLeast
+		if late > r.skew() {
+			wait = min(max(r.skew(), lateLeast), r.cfg.Interval)
+		}
 		r.deadline, r.skewed, r.late = now.Add(wait), false, true
 		return
 	}

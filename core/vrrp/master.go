@@ -51,6 +51,7 @@ func (r *Router) advertInMaster(now time.Time, src netip.Addr, a Advert) {
 		r.takenOver(now, src, a)
 	case a.Priority == 0:
 		r.advertiseNow(now)
+		r.reannounce(now)
 	case a.Priority > r.effective:
 		r.yield(now, src, a, fmt.Sprintf("%s has a higher priority (%d)", src, a.Priority))
 	case a.Priority == r.effective && order > 0:
@@ -83,6 +84,11 @@ func (r *Router) answer(now time.Time, src netip.Addr, a Advert) {
 	}
 	r.answered = now
 	r.send(now, r.effective) // the advert timer runs on (RFC 9568 section 6.4.3)
+	r.reannounce(now)
+}
+
+// reannounce announces the addresses again because another router was master as well, now or with a later advert.
+func (r *Router) reannounce(now time.Time) {
 	if now.Sub(r.announced) >= announceLeast {
 		r.announce(now)
 	} else {
@@ -103,4 +109,5 @@ func (r *Router) checkStall(now time.Time) {
 		return
 	}
 	r.becomeBackup(now, reason)
+	r.sync.follows = r.cfg.Sync // as far as it knows, another is master: the group must not be torn apart
 }

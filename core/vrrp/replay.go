@@ -8,6 +8,9 @@ import (
 // maxMarks bounds the senders that are remembered. A mark is made only for what has a valid signature.
 const maxMarks = 16
 
+// againMost is how often the clock of a sender may be set back while it is wrong.
+const againMost = 8
+
 // Mark is the highest sequence number that one sender has used, so that its adverts cannot be sent again by somebody else.
 type Mark struct {
 	// Source of the sender; the own address for what this router has sent.
@@ -24,6 +27,7 @@ type mark struct {
 	// stale is the highest one outside of it, while its clock or the own one is wrong; 0 for none.
 	stale Sequence
 	heard time.Time
+	again uint8 // how often it began anew outside of the window
 }
 
 // marks are those of all senders.
@@ -53,16 +57,23 @@ func (m *mark) fresh(now time.Time, seq Sequence) bool {
 	if m.last != 0 && !seq.after(m.last) {
 		return false
 	}
-	m.last, m.stale, m.heard = seq, 0, now
+	m.last, m.stale, m.heard, m.again = seq, 0, now, 0
 	return true
 }
 
 // alive takes a number outside of the time window and tells whether it proves that its sender is there now: the number must go
 // on from the last one. One that begins anew below what is known, as it does when a clock is set back, proves nothing before
-// a second one follows it: an old advert that somebody sends again stays alone.
+// a second one follows it: an old advert that somebody sends again stays alone. Whoever has recorded several can begin anew
+// againMost times, until the sender's clock is right again.
 func (m *mark) alive(now time.Time, seq Sequence) bool {
 	began := m.stale != 0
-	if began && !seq.after(m.stale) {
+	switch {
+	case !began || seq.after(m.stale):
+	case seq != m.stale && m.again < againMost:
+		m.again++
+		m.stale = seq // the clock was set back once more
+		return false
+	default:
 		return false
 	}
 	m.stale, m.heard = seq, now
