@@ -1,309 +1,177 @@
-// Package sim runs whole nodes on a simulated network, in virtual time and from one seed: the same seed gives the same run.
-// It models what the nodes cannot decide: packets that are late or lost, a kernel that keeps leased addresses, processes that
-// are killed, stopped and started again. It is not a model of IPVS or of plugins.
+// Package sim runs whole nodes on a simulated network, in virtual time. A [Scenario] says everything: the machines, their
+// configuration, and which faults happen when; the same one gives the same run. It models what nodes cannot decide: packets that
+// are late or lost, a kernel that keeps leased addresses and refuses others, neighbours that believe the last announcement,
+// clocks that run apart, processes that are killed between any two actions, stopped and started again. It is not a model of IPVS
+// or of plugins.
 package sim
 
 import (
-	"container/heap"
 	"fmt"
-	"hash/fnv"
-	"math/rand/v2"
-	"net/netip"
 	"time"
-
-	"github.com/vipward/vipward/core/desired"
-	"github.com/vipward/vipward/core/health"
-	"github.com/vipward/vipward/core/node"
-	"github.com/vipward/vipward/core/vrrp"
 )
 
-// The network's delay, the lateness of the kernel in ending a lease, and of a process in waking up: at most these.
+// The lateness of the kernel in ending a lease, of a process in waking up, and of the one that applies wishes in doing so: at
+// most these, where no fault says otherwise.
 const (
-	maxDelay     = 2 * time.Millisecond
 	maxLeaseLate = 300 * time.Millisecond
 	maxWakeLate  = 3 * time.Millisecond
+	maxApplyLate = 2 * time.Millisecond
 )
-
-// vip is the one address that the pair holds.
-var vip = desired.AddressKey{Interface: "eth0", Prefix: netip.MustParsePrefix("10.77.0.100/32")}
 
 // World is the network, the clock and the machines.
 type World struct {
-	now   time.Time
-	rnd   *rand.Rand
-	queue queue
-	seq   uint64
-	hosts []*Host
-	loss  float64
-	// epoch is when the world began; the trace counts from it.
-	epoch time.Time
-	trace []string
-	sum   uint64
+	scenario Scenario
+	now      time.Duration
+	queue    queue
+	seq      uint64
+	events   uint64 // that have happened
+	hosts    []*host
+	segments []*segment
+	vips     []vip
+	byKey    map[any]int // of a vip
+	judge    *judge
+	failure  *Failure
+	noise    noise
+	trace    []string
+	lines    int // that the trace keeps at least
+	sum      uint64
+	packets  bool          // are told of in the trace as well
+	actions  func(h *host) // looks at each action of a process, where somebody counts them
 }
 
-// Host is one machine. The process may be dead while the kernel still holds an address.
-type Host struct {
-	name    string
-	addr    netip.Addr
-	cfg     node.Config
-	node    *node.Node // nil while dead
-	life    int        // counts the processes, so that inputs for a dead one are dropped
-	paused  bool
-	waiting []node.Input
-	wake    uint64 // identifies the timer that counts
-	held    bool
-	until   time.Time // end of the lease; zero for ever
-	lease   uint64
-	deaf    bool
-	mute    bool
-	moves   int // times that it became master
+// vip is one address that the world may see, whether or not it is configured at present.
+type vip struct {
+	instance, segment int
 }
 
-// New makes a world of two nodes with these priorities, and starts them.
-func New(seed uint64, edit func(i int, c *node.Instance)) *World {
-	w := &World{rnd: rand.New(rand.NewPCG(seed, 1)), epoch: time.Unix(1_000_000, 0)} // reproducible on purpose
-	w.now = w.epoch
-	for i, priority := range []uint8{150, 100} {
-		h := &Host{name: fmt.Sprintf("lb%d", i+1), addr: netip.AddrFrom4([4]byte{10, 77, 0, byte(i + 1)})}
-		h.cfg = node.Config{
-			Name:     h.name,
-			Checkers: []node.Checker{{Name: "local", Check: "checker/local", Health: health.Config{Rise: 1, Fall: 1}}},
-			Instances: []node.Instance{{
-				Name: "web", Interface: "eth0",
-				VRRP: vrrp.Config{
-					VRID: 51, Version: 3, Priority: priority, Interval: time.Second, Preempt: true, Addresses: []netip.Addr{vip.Prefix.Addr()},
-				},
-				Addresses:    []node.VirtualAddress{{Prefix: vip.Prefix, Interface: vip.Interface}},
-				Tracks:       []node.Track{{Kind: node.TrackChecker, Name: "local", Weighted: true, Weight: -60}},
-				Garp:         desired.Garp{Repeat: 5, Delay: 5 * time.Second},
-				Lease:        node.Lease{Auto: true},
-				PeerPriority: []uint8{100, 150}[i],
-			}},
+// Failure is an invariant that did not hold.
+type Failure struct {
+	// Invariant is its name in RELIABILITY, as in "I1 two owners".
+	Invariant string
+	// At is when, from the beginning.
+	At time.Duration
+	// Detail says what was seen.
+	Detail string
+}
+
+func (f *Failure) Error() string {
+	return fmt.Sprintf("%s: after %s: %s", f.Invariant, f.At, f.Detail)
+}
+
+// newWorld makes the world of a scenario; its machines boot within the first seconds.
+func newWorld(s Scenario) *World {
+	w := &World{scenario: s, lines: 150, noise: newNoise(s.Seed, s.Nodes), byKey: map[any]int{}}
+	for i, spec := range s.Instances {
+		for k := range maxVIPs {
+			w.byKey[s.vip(i, k)] = len(w.vips)
+			w.vips = append(w.vips, vip{i, spec.Segment})
 		}
-		if edit != nil {
-			edit(i, &h.cfg.Instances[0])
-		}
-		w.hosts = append(w.hosts, h)
-		w.boot(h)
+	}
+	for range s.Segments {
+		w.segments = append(w.segments, newSegment(s.Nodes, len(w.vips)))
+	}
+	for n := range s.Nodes {
+		w.hosts = append(w.hosts, newHost(w, n))
+	}
+	w.judge = newJudge(w)
+	for _, h := range w.hosts {
+		h.down = 1
+		w.after(w.upTo(h.n, 2*time.Second), h.rise)
+	}
+	for _, f := range s.Faults {
+		w.at(time.Duration(f.At), func() { w.inject(f) })
 	}
 	return w
 }
 
-// boot starts the process of a host: its links, what a former run left in the kernel, and the first verdict of its checker.
-func (w *World) boot(h *Host) {
-	h.life++
-	h.paused, h.waiting = false, nil
-	h.node = node.New(h.cfg)
-	w.step(h, node.Links{"eth0": {Index: 2, Up: true, Addresses: []netip.Prefix{netip.PrefixFrom(h.addr, 24)}}})
-	start := node.Start{}
-	if h.held && !h.until.IsZero() {
-		start.Held = []desired.AddressKey{vip}
-	}
-	w.step(h, start)
-	life := h.life
-	w.at(w.jitter(500*time.Millisecond), func() {
-		if h.life == life {
-			w.input(h, observed(health.Pass))
-		}
-	})
+// Play runs a scenario to its end, or to the first invariant that does not hold.
+func Play(s Scenario) *World {
+	w := newWorld(s)
+	w.run(time.Duration(s.Length))
+	return w
 }
 
-func observed(o health.Outcome) node.Observed {
-	return node.Observed{Check: "checker/local", Observation: health.Observation{Outcome: o, Weight: -1}}
-}
-
-// input gives one input to a host's process, or keeps it while the process is stopped.
-func (w *World) input(h *Host, in node.Input) {
-	switch {
-	case h.node == nil:
-	case h.paused:
-		h.waiting = append(h.waiting, in)
-	default:
-		w.step(h, in)
-	}
-}
-
-// step is what the engine does around a step of the node.
-func (w *World) step(h *Host, in node.Input) { w.obey(h, h.node.Step(w.now, in)) }
-
-func (w *World) obey(h *Host, out node.Output) {
-	for _, a := range out.Adverts {
-		w.send(h, a)
-	}
-	if out.Desired != nil {
-		w.apply(h, out.Desired)
-	}
-	for _, e := range out.Events {
-		w.note("%s %s", h.name, e)
-		if e.To == "MASTER" {
-			h.moves++
-		}
-	}
-	if out.Stopped {
-		h.node = nil
-		return
-	}
-	w.arm(h)
-}
-
-// arm sets the host's one timer.
-func (w *World) arm(h *Host) {
-	h.wake++
-	due, wake := h.node.Deadline(), h.wake
-	if due.IsZero() {
-		return
-	}
-	w.at(max(due.Sub(w.now), 0)+w.jitter(maxWakeLate), func() {
-		if h.wake == wake {
-			w.input(h, node.Timeout{})
-		}
-	})
-}
-
-func (w *World) send(from *Host, a node.Advert) {
-	for _, to := range w.hosts {
-		if to == from || from.mute || to.deaf || w.rnd.Float64() < w.loss {
-			continue
-		}
-		in := node.Received{
-			Interface: "eth0", Payload: a.Payload,
-			Header: vrrp.Header{Source: a.Source, Destination: a.Destination, TTL: 255},
-		}
-		w.at(w.jitter(maxDelay), func() { w.input(to, in) })
-	}
-}
-
-// apply is the kernel: it holds what is wished, as long as it is leased.
-func (w *World) apply(h *Host, s *desired.State) {
-	if len(s.Addresses) == 0 {
-		if h.held {
-			w.note("%s drops the VIP", h.name)
-		}
-		h.held = false
-		return
-	}
-	a := s.Addresses[0]
-	if !h.held {
-		w.note("%s holds the VIP", h.name)
-	}
-	h.lease++
-	h.held, h.until = true, time.Time{}
-	if a.Lease == 0 {
-		return
-	}
-	h.until = a.Renewed.Add(a.Lease)
-	lease := h.lease
-	w.at(max(h.until.Sub(w.now), 0)+w.jitter(maxLeaseLate), func() {
-		if h.lease == lease && h.held {
-			h.held = false
-			w.note("%s loses the VIP: its lease ended", h.name)
-		}
-	})
-}
-
-// Kill ends a process without a word; Start begins a new one; Stop asks it to end.
-func (w *World) kill(h *Host) {
-	w.note("%s is killed", h.name)
-	h.node, h.paused, h.waiting = nil, false, nil
-	h.life++
-	h.wake++
-}
-
-func (w *World) pause(h *Host, d time.Duration) {
-	if h.node == nil || h.paused {
-		return
-	}
-	w.note("%s is stopped for %s", h.name, d)
-	h.paused = true
-	life := h.life
-	w.at(d, func() {
-		if h.life != life || h.node == nil {
-			return
-		}
-		w.note("%s goes on", h.name)
-		h.paused = false
-		for _, in := range h.waiting {
-			if h.node == nil {
-				break
-			}
-			w.step(h, in)
-		}
-		h.waiting = nil
-	})
-}
-
-// yielded tells whether an operator has moved the VIP away from a host.
-func (h *Host) yielded() bool {
-	return h.node != nil && h.node.Snapshot(time.Time{}).Instances[0].Yielded
-}
-
-// owners counts the machines that answer for the VIP, whether or not their process lives.
-func (w *World) owners() int {
-	n := 0
-	for _, h := range w.hosts {
-		if h.held {
-			n++
-		}
-	}
-	return n
-}
-
-func (w *World) note(format string, args ...any) {
-	line := fmt.Sprintf("%10.3f ", w.now.Sub(w.epoch).Seconds()) + fmt.Sprintf(format, args...)
-	h := fnv.New64a()
-	fmt.Fprintf(h, "%d%s", w.sum, line)
-	w.sum = h.Sum64()
-	if w.trace = append(w.trace, line); len(w.trace) > 200 {
-		w.trace = w.trace[100:]
-	}
-}
-
-func (w *World) jitter(most time.Duration) time.Duration {
-	return time.Duration(w.rnd.Int64N(int64(most)))
-}
-
-// at calls f after d of virtual time.
-func (w *World) at(d time.Duration, f func()) {
-	w.seq++
-	heap.Push(&w.queue, item{w.now.Add(d), w.seq, f})
-}
-
-// run lets time pass until end; after each event, check looks at the world.
-func (w *World) run(d time.Duration, check func() error) error {
-	end := w.now.Add(d)
-	for len(w.queue) > 0 && !w.queue[0].at.After(end) {
-		it := heap.Pop(&w.queue).(item)
+// run lets time pass until end. After each event the judge looks at the world.
+func (w *World) run(end time.Duration) {
+	for len(w.queue) > 0 && w.queue[0].at <= end && w.failure == nil {
+		it := w.queue.pop()
 		w.now = it.at
+		w.events++
+		w.sum = (w.sum ^ uint64(w.now)) * 1099511628211
 		it.f()
-		if err := check(); err != nil {
-			return err
-		}
+		w.judge.look()
 	}
-	w.now = end
-	return check()
-}
-
-type item struct {
-	at  time.Time
-	seq uint64
-	f   func()
-}
-
-// queue orders items by time, and those of one instant by their age.
-type queue []item
-
-func (q queue) Len() int { return len(q) }
-func (q queue) Less(a, b int) bool {
-	if !q[a].at.Equal(q[b].at) {
-		return q[a].at.Before(q[b].at)
+	if w.failure == nil {
+		w.now = end
 	}
-	return q[a].seq < q[b].seq
 }
-func (q queue) Swap(a, b int) { q[a], q[b] = q[b], q[a] }
-func (q *queue) Push(x any)   { *q = append(*q, x.(item)) }
-func (q *queue) Pop() any {
-	old := *q
-	it := old[len(old)-1]
-	*q = old[:len(old)-1]
-	return it
+
+func (w *World) at(t time.Duration, f func()) {
+	w.seq++
+	w.queue.push(item{max(t, w.now), w.seq, f})
+}
+
+func (w *World) after(d time.Duration, f func()) { w.at(w.now+d, f) }
+
+func (w *World) fail(invariant, format string, args ...any) {
+	if w.failure == nil {
+		w.failure = &Failure{invariant, w.now, fmt.Sprintf(format, args...)}
+		w.tell("%s: %s", invariant, w.failure.Detail)
+	}
+}
+
+// tell adds a line to the trace, and to the sum that tells two runs apart.
+func (w *World) tell(format string, args ...any) {
+	line := fmt.Sprintf("%11.6f ", w.now.Seconds()) + fmt.Sprintf(format, args...)
+	for _, b := range []byte(line) {
+		w.sum = (w.sum ^ uint64(b)) * 1099511628211
+	}
+	if w.trace = append(w.trace, line); len(w.trace) > 2*w.lines {
+		w.trace = append(w.trace[:0], w.trace[w.lines:]...)
+	}
+}
+
+// noise is what happens by chance: each machine has streams of its own, so that a fault which is left out does not change what
+// happens to the others by chance.
+type noise struct {
+	seed  uint64
+	count [][chances]uint64
+}
+
+// The streams of a machine.
+const (
+	ofBoot = iota
+	ofWake
+	ofApply
+	ofLease
+	ofDelay
+	ofLoss
+	ofDuplicate
+	chances
+)
+
+func newNoise(seed uint64, nodes int) noise { return noise{seed, make([][chances]uint64, nodes)} }
+
+// next is splitmix64 of the seed, the stream and the place in it.
+func (n *noise) next(host, stream int) uint64 {
+	n.count[host][stream]++
+	z := n.seed + uint64(host*chances+stream)*0xd1342543de82ef95 + n.count[host][stream]*0x9e3779b97f4a7c15
+	z = (z ^ z>>30) * 0xbf58476d1ce4e5b9
+	z = (z ^ z>>27) * 0x94d049bb133111eb
+	return z ^ z>>31
+}
+
+func (w *World) upTo(host int, most time.Duration) time.Duration { return w.some(host, ofBoot, most) }
+
+// some is a duration up to most.
+func (w *World) some(host, stream int, most time.Duration) time.Duration {
+	if most <= 0 {
+		return 0
+	}
+	return time.Duration(w.noise.next(host, stream) % uint64(most))
+}
+
+// percent is true so many times out of a hundred.
+func (w *World) percent(host, stream, p int) bool {
+	return p > 0 && w.noise.next(host, stream)%100 < uint64(p)
 }

@@ -1,0 +1,276 @@
+package sim
+
+import (
+	"slices"
+	"time"
+
+	"github.com/vipward/vipward/core/node"
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+// judge looks on, and fails the world when one of the invariants of RELIABILITY does not hold. What must hold at once it checks
+// where it happens; what must hold again within a time is a [condition].
+type judge struct {
+	w     *World
+	views [][]view // by instance and host
+
+	two    []condition   // I1, by VIP
+	none   [][]condition // I3, by instance and host
+	idle   [][]condition // I7, by VIP and host: a process holds what it should not
+	dead   [][]condition // I2 and I7, by VIP and host: what a process that does not run has left
+	caches [][]condition // I8, by VIP and client
+	stale  []bool        // instances to look at
+
+	rest
+}
+
+// view is what one host has shown of one instance.
+type view struct {
+	state    vrrp.State
+	since    time.Duration
+	left     time.Duration // when it stopped to be master with the VIPs, while its process ran
+	spoke    time.Duration // the last advert that was no resignation
+	resigned bool          // the last advert was one, or had the lowest priority, which invites others
+}
+
+// resigns tells whether an advert invites others to take over. No router of a world has the priority 1 for other reasons.
+func resigns(a node.Advert) bool { return a.Payload[2] <= 1 }
+
+func newJudge(w *World) *judge {
+	j := &judge{w: w, stale: make([]bool, len(w.scenario.Instances))}
+	for range w.scenario.Instances {
+		j.views = append(j.views, make([]view, len(w.hosts)))
+		j.none = append(j.none, make([]condition, len(w.hosts)))
+	}
+	j.two = make([]condition, len(w.vips))
+	for range w.vips {
+		j.idle = append(j.idle, make([]condition, len(w.hosts)))
+		j.dead = append(j.dead, make([]condition, len(w.hosts)))
+		j.caches = append(j.caches, make([]condition, clients))
+	}
+	j.rest.gains = make([]int, len(w.scenario.Instances))
+	return j
+}
+
+func (j *judge) dirty(i int) { j.stale[i] = true }
+
+func (j *judge) allDirty() {
+	for i := range j.stale {
+		j.stale[i] = true
+	}
+}
+
+// look is called after each event.
+func (j *judge) look() {
+	for i, stale := range j.stale {
+		if stale {
+			j.stale[i] = false
+			j.watch(i)
+		}
+	}
+}
+
+// booted, ended, paused and resumed are told of the process of a host.
+func (j *judge) booted(h *host) {
+	h.active, h.stopping = h.edit, false
+	j.shake(h)
+}
+
+func (j *judge) ended(h *host) {
+	h.stopping = false
+	for i := range j.views {
+		j.views[i][h.n].state = vrrp.Init
+	}
+	j.shake(h)
+}
+
+func (j *judge) paused(h *host)  { j.shake(h) }
+func (j *judge) resumed(h *host) { j.shake(h) }
+
+// shake notes that a host is not what it was.
+func (j *judge) shake(h *host) {
+	h.shaken = j.w.now
+	j.unrest()
+}
+
+// linked is told that an interface of a host has changed.
+func (j *judge) linked(h *host, segment int) {
+	for i, s := range j.w.scenario.Instances {
+		if s.Segment == segment && h.links[segment].missing == 0 {
+			h.unfit[i] = max(h.unfit[i], j.w.now+retryTime) // it may have been refused meanwhile
+		}
+	}
+	j.shake(h)
+}
+
+// retryTime is the longest that a node waits before it tries an address again that the kernel has refused.
+const retryTime = 61 * time.Second
+
+// forgiven is told that the kernel does not refuse the addresses of an instance any more.
+func (j *judge) forgiven(h *host, i int) {
+	for _, m := range j.w.scenario.mates(i) {
+		h.unfit[m] = j.w.now + retryTime
+	}
+	j.shake(h)
+}
+
+func (j *judge) gained(h *host, v int) {
+	i := j.w.vips[v].instance
+	j.dirty(i)
+	j.rest.moved(h, v)
+	for _, o := range j.w.hosts {
+		if o != h && o.held[v].on && !o.running() {
+			j.overlaps(i, v, h, o)
+		}
+	}
+}
+
+func (j *judge) lost(_ *host, v int) { j.dirty(j.w.vips[v].instance) }
+
+// overlaps is I2: who takes over because the master is silent finds the addresses free, since their lease has ended.
+func (j *judge) overlaps(i, v int, h, dead *host) {
+	s := dead.active.specs[i]
+	silence := j.w.now - j.views[i][dead.n].spoke
+	if s.Unleased || time.Duration(s.Interval) < 500*time.Millisecond || !j.w.alike(i) || silence < 3*time.Duration(s.Interval) {
+		return
+	}
+	j.w.fail("I2 dead owner", "%s takes %s, and %s, whose process has said nothing for %s, still holds it",
+		h.name(), j.w.key(v).Prefix, dead.name(), silence)
+}
+
+// sent is told of each advert, before it is on the wire.
+func (j *judge) sent(h *host, segment int, a node.Advert) {
+	for i, s := range j.w.scenario.Instances {
+		if s.Segment == segment && s.VRID == a.Payload[1] && s.IPv6 == a.Source.Is6() {
+			v := &j.views[i][h.n]
+			v.resigned = resigns(a)
+			if a.Payload[2] > 0 {
+				v.spoke = j.w.now
+			}
+		}
+	}
+}
+
+// announced is told of each frame.
+func (j *judge) announced(h *host, v int) {
+	if !h.held[v].on {
+		j.w.fail("I8 announcement", "%s announces %s without holding it", h.name(), j.w.key(v).Prefix)
+	}
+	seg := j.w.segments[j.w.vips[v].segment]
+	for c := range clients {
+		if seg.cut[h.n][len(j.w.hosts)+c] == 0 {
+			e := &seg.caches[c][v]
+			e.teller, e.told = h.n, j.w.now
+		}
+	}
+	j.dirty(j.w.vips[v].instance)
+}
+
+// output is told of what a node says, before it is done.
+func (j *judge) output(h *host, out node.Output) {
+	for _, e := range out.Events {
+		if i := instanceOf(e.Subject); e.Code == "instance.state" && i >= 0 {
+			j.transition(h, i, stateOf(e.To), out)
+		}
+	}
+	if out.Desired != nil {
+		j.wish(h, out)
+	}
+	j.together(h, out)
+}
+
+// transition notes a new state. The first advert of a master comes with it, not later (I8), and before the addresses.
+func (j *judge) transition(h *host, i int, to vrrp.State, out node.Output) {
+	v := &j.views[i][h.n]
+	if to == vrrp.Master {
+		j.preempted(h, i)
+		s := j.w.scenario.Instances[i]
+		if !slices.ContainsFunc(out.Adverts, func(a node.Advert) bool {
+			return a.Payload[1] == s.VRID && a.Interface == segmentName(s.Segment) && a.Payload[2] > 0
+		}) {
+			j.w.fail("I8 advert first", "%s becomes MASTER of %s without an advert", h.name(), instanceName(i))
+		}
+	}
+	if v.state == vrrp.Master && h.held[i*maxVIPs].on {
+		v.left = j.w.now
+	}
+	v.state, v.since = to, j.w.now
+	j.dirty(i)
+}
+
+// wish checks that what is announced is held as well, and that nothing is left after the end.
+func (j *judge) wish(h *host, out node.Output) {
+	held := map[int]bool{}
+	for _, a := range out.Desired.Addresses {
+		v := j.w.find(a.AddressKey)
+		held[v] = true
+		if i := j.w.vips[v].instance; a.Lease > 0 && j.w.lease(h, i) > 0 && a.Lease > j.w.lease(h, i) && j.w.alike(i) {
+			j.w.fail("I2 lease", "%s leases %s for %s; a peer may take over after less", h.name(), a.Prefix, a.Lease)
+		}
+	}
+	for _, a := range out.Desired.Announcements {
+		if !held[j.w.find(a.AddressKey)] {
+			j.w.fail("I8 announcement", "%s wishes to announce %s and not to hold it", h.name(), a.Prefix)
+		}
+	}
+	if out.Stopped && len(held) > 0 {
+		j.w.fail("I20 clean stop", "%s has stopped and wishes to hold %d addresses", h.name(), len(held))
+	}
+}
+
+// stopped is told that a process has ended as it should.
+func (j *judge) stopped(h *host) {
+	for v := range h.held {
+		if h.held[v].on {
+			j.w.fail("I20 clean stop", "%s has stopped and left %s", h.name(), j.w.key(v).Prefix)
+		}
+	}
+}
+
+// together is I10: all members of a sync group are master, or none; a planned hand-over ends one after the other.
+func (j *judge) together(h *host, out node.Output) {
+	for _, g := range j.w.scenario.Groups {
+		masters, handing := 0, false
+		for _, i := range g {
+			v := j.views[i][h.n]
+			masters += b2i(v.state == vrrp.Master)
+			resigned := v.resigned
+			for _, a := range out.Adverts {
+				if s := j.w.scenario.Instances[i]; a.Payload[1] == s.VRID && a.Interface == segmentName(s.Segment) {
+					resigned = resigns(a)
+				}
+			}
+			handing = handing || v.state == vrrp.Master && resigned
+		}
+		if masters > 0 && masters < len(g) && !handing {
+			j.w.fail("I10 sync group", "%s is MASTER of %d of the %d instances of a sync group", h.name(), masters, len(g))
+		}
+	}
+}
+
+// preempted checks a new master beside one that works: it must be better, and may have to wait.
+func (j *judge) preempted(h *host, i int) {
+	s := h.active.specs[i]
+	calm := func(t time.Duration) bool { return j.w.now-t > 5*time.Duration(s.Interval) }
+	for _, o := range j.w.hosts {
+		v := j.views[i][o.n]
+		works := o != h && v.state == vrrp.Master && o.running() && !v.resigned && !o.stopping && calm(v.since) && calm(o.shaken)
+		seg := j.w.segments[s.Segment]
+		if v := j.views[i][h.n]; v.state == vrrp.Init && s.Interval < span(500*time.Millisecond) {
+			continue // it adopts what has a lease, which with fast adverts lasts longer than a take-over takes
+		}
+		if !works || !calm(seg.shaken) || j.w.parted(s.Segment) || j.w.disagree(i) || !j.w.alike(i) || o.late > maxWakeLate {
+			continue
+		}
+		mine, its := h.priority(i), o.priority(i)
+		waited := j.w.now - j.views[i][h.n].since
+		switch {
+		case !h.preempts(i):
+			j.w.fail("I4 preempt", "%s takes %s from %s, which works, and must not preempt", h.name(), instanceName(i), o.name())
+		case mine <= its && calm(h.shaken):
+			j.w.fail("I4 winner", "%s, priority %d, takes %s from %s, priority %d", h.name(), mine, instanceName(i), o.name(), its)
+		case waited < h.clock.wait(time.Duration(s.Delay)) && s.Priority[h.n] != 255:
+			j.w.fail("I4 preempt_delay", "%s takes %s after %s", h.name(), instanceName(i), waited)
+		}
+	}
+}
