@@ -55,6 +55,15 @@ func (n *Node) renew(now time.Time, i *instance, sent []vrrp.Advert) {
 // instances by the hundred are renewed together.
 func renewal(lease time.Duration) time.Duration { return min(lease/4, time.Second) }
 
+// alongFor is how old a confirmation may be to be taken along where the lease is the kernel's least, 1 s: what is applied more
+// than 100 ms late has lost a whole second, and would be no renewal at all.
+const alongFor = 80 * time.Millisecond
+
+// goesAlong tells whether a wish takes along what was confirmed since the last one.
+func (i *instance) goesAlong(now time.Time, lease time.Duration) bool {
+	return i.renewed.Sub(i.wished) >= renewal(lease)/2 && (lease != time.Second || now.Sub(i.renewed) <= alongFor)
+}
+
 // refusal are the VIPs to which packets are dropped. The owner accepts what is its own.
 func (i *instance) refusal() (out []netip.Addr) {
 	if !i.cfg.Refuse || i.cfg.VRRP.Priority == 255 {
@@ -72,13 +81,13 @@ func (i *instance) vmac() desired.VMAC {
 }
 
 // wish adds what the kernel should hold for the instance.
-func (i *instance) wish(lone bool, s *desired.State) {
+func (i *instance) wish(now time.Time, lone bool, s *desired.State) {
 	i.wishRoutes(s)
 	if !i.holds {
 		return
 	}
 	lease := i.lease(lone)
-	if i.renewed.Sub(i.wished) >= renewal(lease)/2 {
+	if i.wished.IsZero() || i.goesAlong(now, lease) {
 		i.wished = i.renewed
 	}
 	for _, a := range i.cfg.Addresses {

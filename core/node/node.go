@@ -347,7 +347,7 @@ func (n *Node) checkerStatus(name string) (status health.Status, reason string) 
 func (n *Node) wish(now time.Time) *desired.State {
 	s := &desired.State{}
 	for _, i := range n.instances {
-		i.wish(n.cfg.Lone, s)
+		i.wish(now, n.cfg.Lone, s)
 	}
 	if !n.out.Stopped {
 		for _, i := range n.instances {
