@@ -25,7 +25,7 @@ func (r *Router) arm(deadline time.Time) { r.deadline, r.skewed, r.late = deadli
 
 // advertInBackup is RFC 9568 section 6.4.2, with PreemptDelay.
 func (r *Router) advertInBackup(now time.Time, src netip.Addr, a Advert) {
-	r.reconsider(a)
+	r.reconsider(now, src, a)
 	switch {
 	case r.linger.stop: // about to end
 	case a.Priority == 0:
@@ -41,10 +41,12 @@ func (r *Router) advertInBackup(now time.Time, src netip.Addr, a Advert) {
 }
 
 // reconsider ends the restraint after a hand-over when the master gets worse than it was: an operator moved mastership to a
-// healthy node, not to whatever becomes of it.
-func (r *Router) reconsider(a Advert) {
+// healthy node, not to whatever becomes of it. A router that has just lost to the master says nothing about that.
+func (r *Router) reconsider(now time.Time, src netip.Addr, a Advert) {
+	m := r.master
 	switch {
 	case !r.yielded || a.Priority == 0:
+	case src != m.addr && a.Priority < m.priority && now.Sub(m.last) < r.MasterDown():
 	case a.Priority < r.yieldedTo:
 		r.yielded = false
 	default:
