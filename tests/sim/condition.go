@@ -171,7 +171,7 @@ func (j *judge) takeover(i int, h *host) time.Duration {
 func (j *judge) astray(i, v, c int, owners []*host) bool {
 	segment := j.w.vips[v].segment
 	seg := j.w.segments[segment]
-	if len(owners) != 1 || !owners[0].running() || j.chaotic(segment) || seg.cut[owners[0].n][len(j.w.hosts)+c] > 0 {
+	if len(owners) != 1 || !owners[0].running() || seg.noisy() || j.chaotic(segment) || seg.cut[owners[0].n][len(j.w.hosts)+c] > 0 {
 		return false
 	}
 	if slices.ContainsFunc(j.rest.faults, func(f Fault) bool { return f.Kind == Failover || f.Kind == Stop }) {
