@@ -6,7 +6,7 @@ DESTDIR ?=
 PREFIX  ?= /usr
 T       ?= 30s
 RUN     ?=
-ROUNDS  ?= 5
+ROUNDS  ?=
 BENCH   ?=
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || cat VERSION 2>/dev/null || echo dev)
@@ -44,7 +44,7 @@ SLOW := ./core/pluginhost ./sdk/conformance ./sdk/plugintest ./sdk/power ./plugi
 	./plugins/exec ./plugins/nginx ./plugins/process
 
 .DEFAULT_GOAL := build
-.PHONY: help build go driver tools fmt gen check format vet lint gen-check arch unit race processes servers sim test e2e interop kernel demo bench fuzz deps \
+.PHONY: help build go driver tools fmt gen check format vet lint gen-check arch unit race processes servers sim test e2e interop nemesis kernel demo bench fuzz deps \
 	demo-deps install clean
 
 help: ## list the targets
@@ -141,6 +141,9 @@ test: deps ## everything that CI runs; needs root on Debian
 e2e: build driver ## the end-to-end scenarios; RUN=regexp picks some
 	$(DRIVER) e2e -bin bin -run '$(RUN)'
 
+nemesis: build driver ## what can befall a pair; ROUNDS= of each, RUN=regexp picks some, COMPARE=1 has keepalived play as well
+	$(DRIVER) nemesis -bin bin -run '$(RUN)' -rounds $(or $(ROUNDS),10) $(if $(COMPARE),-compare)
+
 interop: build driver ## the matrix with keepalived and FRR as the other router; RUN=regexp picks lines of its table
 	$(DRIVER) interop -bin bin -run '$(RUN)'
 
@@ -156,7 +159,7 @@ demo: demo-deps build driver ## a pair in a lab of its own and what happens to i
 
 bench: deps build driver ## the code, a master's end and checks beside keepalived; BENCH=regexp picks of code, ends, checks, plugin; ROUNDS= of each (5)
 	@if echo code | grep -qE '$(BENCH)'; then $(GO) test -run '^$$' -bench . -benchmem ./core/...; fi
-	@[ '$(BENCH)' = code ] || $(DRIVER) bench -bin bin -run '$(BENCH)' -rounds $(ROUNDS)
+	@[ '$(BENCH)' = code ] || $(DRIVER) bench -bin bin -run '$(BENCH)' -rounds $(or $(ROUNDS),5)
 
 fuzz: go ## each fuzz target for T (30s)
 	@for f in $$(grep -rl --include='*_test.go' '^func Fuzz' core sdk); do \

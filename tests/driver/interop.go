@@ -37,6 +37,11 @@ func runInterop(ctx context.Context, args []string) (int, error) {
 		}
 		return 0, nil
 	}
+	return withinSandbox(ctx, "interop", args, interopTimeout)
+}
+
+// withinSandbox runs a command of this program again in a sandbox that takes everything with it when it ends.
+func withinSandbox(ctx context.Context, command string, args []string, limit time.Duration) (int, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return 1, err
@@ -46,12 +51,12 @@ func runInterop(ctx context.Context, args []string) (int, error) {
 		return 1, err
 	}
 	defer os.RemoveAll(tmp)
-	if err := os.Chmod(tmp, 0o755); err != nil { // the user of FRR passes through
+	if err := os.Chmod(tmp, 0o755); err != nil { // the users of other daemons pass through
 		return 1, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, interopTimeout)
+	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return sandbox.Run(ctx, sandbox.Spec{
-		Args: append([]string{self, "interop", "-inside"}, args...), Env: []string{"TMPDIR=" + tmp}, CPU: -1, Stdout: os.Stdout, Stderr: os.Stderr,
+		Args: append([]string{self, command, "-inside"}, args...), Env: []string{"TMPDIR=" + tmp}, CPU: -1, Stdout: os.Stdout, Stderr: os.Stderr,
 	})
 }

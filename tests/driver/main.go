@@ -21,6 +21,7 @@ const usage = `usage: driver COMMAND [flags]
 
   e2e [-run REGEXP] [-list]        the end-to-end scenarios
   interop [-run REGEXP]            the matrix of interoperation with keepalived and FRR
+  nemesis [-rounds N] [-compare]   what can befall a pair, and what a client sees of it
   demo                             a pair of directors and what happens to it, told in plain lines
   ipvs [-timeout D] -- COMMAND     run a command where the kernel has IPVS, here or in a guest
   bench [-run REGEXP] [-rounds N]  a master's end as a client sees it, and what checks cost, beside keepalived
@@ -65,6 +66,8 @@ func dispatch(ctx context.Context, command string, args []string) (int, error) {
 		return runBench(ctx, args)
 	case "interop":
 		return runInterop(ctx, args)
+	case "nemesis":
+		return runNemesis(ctx, args)
 	case "demo":
 		return runDemo(ctx, args)
 	}

@@ -41,6 +41,10 @@ func (k *Keepalived) Stop() { end(k.t, k.proc) }
 // Kill kills its processes; the addresses stay.
 func (k *Keepalived) Kill() { k.proc.Kill() }
 
+// Pause stops its processes with SIGSTOP, Resume lets them go on.
+func (k *Keepalived) Pause()  { k.proc.Pause() }
+func (k *Keepalived) Resume() { k.proc.Resume() }
+
 func keepalivedConf(name string, s Settings) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "global_defs {\n  router_id %s\n  vrrp_version %d\n}\n", name, s.Version)

@@ -94,7 +94,24 @@ func NewVipward(t *scenario.T, node *topology.Node) *Vipward {
 // Start starts it and waits until it answers.
 func (v *Vipward) Start(s Settings) {
 	v.t.Logf("vipward starts on %s: %+v", v.node.Name, s)
-	v.t.Must(os.WriteFile(filepath.Join(v.dir, "vipward.hcl"), []byte(vipwardHCL(s)), 0o644))
+	v.Write(vipwardHCL(s))
+	v.Boot()
+}
+
+// Write replaces its configuration; that takes effect with a start or a reload.
+func (v *Vipward) Write(text string) {
+	v.t.Must(os.WriteFile(filepath.Join(v.dir, "vipward.hcl"), []byte(text), 0o644))
+}
+
+// API is that of its socket.
+func (v *Vipward) API() *API { return v.api }
+
+// Pause stops its processes with SIGSTOP, Resume lets them go on.
+func (v *Vipward) Pause()  { v.proc.Pause() }
+func (v *Vipward) Resume() { v.proc.Resume() }
+
+// Boot starts it with the configuration that is there, and waits until it answers.
+func (v *Vipward) Boot() {
 	p, err := Run(v.node, v.t.Bin, v.dir)
 	v.t.Must(err)
 	v.proc = p

@@ -1,0 +1,151 @@
+package nemesis
+
+import (
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/vipward/vipward/tests/lab/scenario"
+)
+
+// perPair is how many rounds one pair plays; the others are played beside it by further pairs.
+const perPair = 5
+
+// adverts are the intervals at which everything is played.
+var adverts = []time.Duration{time.Second, 100 * time.Millisecond}
+
+// Options of a run.
+type Options struct {
+	// Bin is the directory of the binaries.
+	Bin string
+	// Match picks faults by their line.
+	Match *regexp.Regexp
+	// Rounds of each fault at each interval.
+	Rounds int
+	// Parallel is how many pairs play at a time.
+	Parallel int
+	// Compare has keepalived play as well. It is not judged.
+	Compare bool
+}
+
+// game is some rounds of one fault with one make.
+type game struct {
+	fault  fault
+	kind   kind
+	advert time.Duration
+	rounds int
+}
+
+// Run plays every fault and prints the table. It returns whether vipward kept what is allowed.
+func Run(o Options, out io.Writer) bool {
+	began := time.Now()
+	results := &results{rounds: map[string]map[int][]round{}}
+	var list []scenario.Scenario
+	for i, g := range o.games() {
+		list = append(list, scenario.Scenario{
+			Name: fmt.Sprintf("%s: %s", g.kind, line(g.fault, g.advert)),
+			Run:  func(t *scenario.T) { results.keep(g, i, play(t, g.fault, g.kind, g.advert, g.rounds)) },
+		})
+	}
+	failed, again := 0, 0
+	scenario.Run(list, o.Bin, o.Parallel, func(r scenario.Result) {
+		if r.Again {
+			again++
+		}
+		if !r.OK {
+			failed++
+			fmt.Fprintf(out, "FAIL  %s\n      %s\n", r.Scenario, strings.ReplaceAll(failure(r), "\n", "\n      "))
+		}
+	})
+	results.table(o, out)
+	fmt.Fprintf(out, "%d games of up to %d rounds passed, %d failed, %d were played again, in %v\n",
+		len(list)-failed, perPair, failed, again, time.Since(began).Round(time.Second))
+	return failed == 0
+}
+
+// games are those that match, the longest first, so that the short ones fill the gaps.
+func (o Options) games() (all []game) {
+	for _, f := range faults() {
+		for _, advert := range adverts {
+			if !o.Match.MatchString(line(f, advert)) {
+				continue
+			}
+			for _, k := range o.kinds(f) {
+				each := perPair
+				if f.lasts(advert) > 10*time.Second {
+					each = 1
+				}
+				for left := o.Rounds; left > 0; left -= each {
+					all = append(all, game{f, k, advert, min(left, each)})
+				}
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b game) int { return int(b.length() - a.length()) })
+	return all
+}
+
+func (g game) length() time.Duration {
+	return time.Duration(g.rounds) * (g.fault.lasts(g.advert) + 4*g.advert)
+}
+
+func (o Options) kinds(f fault) []kind {
+	if o.Compare && !f.oursOnly {
+		return []kind{vipward, keepalived}
+	}
+	return []kind{vipward}
+}
+
+// results are the rounds by line and make, and by game, so that one that is played again counts once.
+type results struct {
+	mu     sync.Mutex
+	rounds map[string]map[int][]round
+}
+
+func key(f fault, advert time.Duration, k kind) string { return line(f, advert) + " " + string(k) }
+
+func (r *results) keep(g game, i int, all []round) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k := key(g.fault, g.advert, g.kind)
+	if r.rounds[k] == nil {
+		r.rounds[k] = map[int][]round{}
+	}
+	r.rounds[k][i] = all
+}
+
+// table prints medians and worst cases in milliseconds.
+func (r *results) table(o Options, out io.Writer) {
+	fmt.Fprintf(out, "Median (worst) in milliseconds, and the most moves of the VIP; %d rounds of each.\n\n", o.Rounds)
+	fmt.Fprintln(out, "| on the master | adverts | by | two owners | two owners in healing | silence | moves |\n|---|---|---|---|---|---|---|")
+	for _, f := range faults() {
+		for _, advert := range adverts {
+			for _, k := range o.kinds(f) {
+				var all []round
+				for _, some := range r.rounds[key(f, advert, k)] {
+					all = append(all, some...)
+				}
+				if len(all) == 0 {
+					continue
+				}
+				most := slices.MaxFunc(all, func(a, b round) int { return a.moves - b.moves }).moves
+				fmt.Fprintf(out, "| %s | %v | %s | %s | %s | %s | %d |\n", f.name, advert, k, spread(all, func(r round) time.Duration { return r.overlap }),
+					spread(all, func(r round) time.Duration { return r.after }), spread(all, func(r round) time.Duration { return r.silence }), most)
+			}
+		}
+	}
+	fmt.Fprintln(out)
+}
+
+func spread(all []round, of func(round) time.Duration) string {
+	var d []time.Duration
+	for _, r := range all {
+		d = append(d, of(r))
+	}
+	slices.Sort(d)
+	return fmt.Sprintf("%d (%d)", d[len(d)/2].Milliseconds(), d[len(d)-1].Milliseconds())
+}

@@ -1,0 +1,136 @@
+package nemesis
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"time"
+
+	"github.com/vipward/vipward/tests/lab/probe"
+	"github.com/vipward/vipward/tests/lab/router"
+	"github.com/vipward/vipward/tests/lab/scenario"
+	"github.com/vipward/vipward/tests/lab/topology"
+)
+
+// The priorities of lb1 and lb2.
+const (
+	master = 150
+	backup = 100
+)
+
+// daemon is one of the two routers of a pair.
+type daemon interface {
+	boot()
+	Stop()
+	Kill()
+	Pause()
+	Resume()
+}
+
+// pair is two directors with the same daemon, and a client that asks both for the VIP.
+type pair struct {
+	*scenario.T
+	*topology.Net
+	kind     kind
+	advert   time.Duration
+	lb1, lb2 daemon
+}
+
+// kind is a make of daemons.
+type kind string
+
+const (
+	vipward    kind = "vipward"
+	keepalived kind = "keepalived"
+)
+
+func newPair(t *scenario.T, k kind, advert time.Duration) *pair {
+	n, err := topology.New()
+	t.Must(err)
+	t.Cleanup(func() { t.Must(n.Close()) })
+	p := &pair{T: t, Net: n, kind: k, advert: advert}
+	for _, name := range []string{topology.LB1, topology.LB2} {
+		node := n.Node(name)
+		t.Background(func(ctx context.Context) error {
+			return probe.Echo(ctx, node.NS, netip.AddrPortFrom(topology.VIP, probe.Port), name)
+		})
+	}
+	p.lb1, p.lb2 = p.daemon(topology.LB1, master), p.daemon(topology.LB2, backup)
+	return p
+}
+
+func (p *pair) daemon(name string, priority int) daemon {
+	if p.kind == vipward {
+		v := &ours{router.NewVipward(p.T, p.Node(name)), p}
+		v.Write(p.configuration())
+		return v
+	}
+	return &theirs{router.NewKeepalived(p.T, p.Node(name)), router.Settings{
+		Version: 3, Priority: priority, Interval: p.advert, VIPs: []netip.Addr{topology.VIP},
+	}}
+}
+
+// ours is vipward, theirs keepalived.
+type ours struct {
+	*router.Vipward
+	pair *pair
+}
+
+type theirs struct {
+	*router.Keepalived
+	settings router.Settings
+}
+
+func (o *ours) boot()   { o.Boot() }
+func (t *theirs) boot() { t.Start(t.settings) }
+
+// configuration is the one file of both nodes. Two references show a node that is cut off that it is.
+func (p *pair) configuration() string {
+	return fmt.Sprintf(`node "lb1" { address = "10.77.0.1" }
+node "lb2" { address = "10.77.0.2" }
+vrrp_instance "web" {
+  interface         = "eth0"
+  virtual_router_id = %d
+  priority          = { lb1 = %d, lb2 = %d }
+  advert_interval   = %q
+  virtual_address "%v/32" {}
+}
+`, router.VRID, master, backup, p.advert, topology.VIP)
+}
+
+// owners are the directors that have the VIP on an interface.
+func (p *pair) owners() (names []string, err error) {
+	for _, name := range []string{topology.LB1, topology.LB2} {
+		holds, err := p.Node(name).Holds(topology.VIP)
+		if err != nil {
+			return nil, err
+		}
+		if holds {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// settled waits until lb1 holds the VIP alone.
+func (p *pair) settled() {
+	p.Eventually("lb1 holds the VIP alone", 20*time.Second, func() error {
+		names, err := p.owners()
+		if err == nil && (len(names) != 1 || names[0] != topology.LB1) {
+			err = fmt.Errorf("it is held by %v", names)
+		}
+		return err
+	})
+}
+
+// measure probes from the client until the returned function is called.
+func (p *pair) measure() (stop func() probe.Report) {
+	pr, err := probe.New(p.Node(topology.Client), probe.Config{VIP: topology.VIP, UDP: time.Millisecond})
+	p.Must(err)
+	var r probe.Report
+	end := p.Background(func(ctx context.Context) error {
+		r = pr.Run(ctx)
+		return nil
+	})
+	return func() probe.Report { end(); return r }
+}

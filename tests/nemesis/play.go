@@ -1,0 +1,105 @@
+// Package nemesis does to a pair what its users fear, round after round, and counts what a client sees: for how long two machines
+// answer for the VIP, and for how long nobody does. keepalived can take the place of vipward, in the same laboratory.
+package nemesis
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/vipward/vipward/tests/lab/probe"
+	"github.com/vipward/vipward/tests/lab/scenario"
+)
+
+const (
+	// slack is what a loaded machine may add to a time that is asserted.
+	slack = 900 * time.Millisecond
+	// blip is an outage that counts as none: an answer that was late on a loaded machine.
+	blip = 150 * time.Millisecond
+	// handover is how long both hold the VIP in a planned move, as the questions of the client show it.
+	handover = 200 * time.Millisecond
+)
+
+var errAwaited = errors.New("not yet")
+
+// round is what a client saw of one fault.
+type round struct {
+	overlap, after time.Duration // two owners: while the fault lasted, and in its healing
+	silence        time.Duration
+	moves          int
+}
+
+// play plays some rounds of a fault on one pair.
+func play(t *scenario.T, f fault, k kind, advert time.Duration, rounds int) (all []round) {
+	p := newPair(t, k, advert)
+	p.bootBoth()
+	for range rounds {
+		p.settled()
+		time.Sleep(4*advert + 200*time.Millisecond)
+		r := p.round(f)
+		all = append(all, r)
+		if k == vipward {
+			p.judge(f, r)
+		}
+	}
+	return all
+}
+
+// round measures the fault and its healing apart: the VIP may be held by two for a moment when its owner is back.
+func (p *pair) round(f fault) (r round) {
+	stop := p.measure()
+	time.Sleep(200 * time.Millisecond)
+	f.do(p)
+	time.Sleep(f.lasts(p.advert))
+	during := stop()
+	stop = p.measure()
+	if f.undo != nil {
+		f.undo(p)
+	}
+	p.settled()
+	time.Sleep(3*p.advert + 200*time.Millisecond)
+	healing := stop()
+	r.overlap, r.after = during.Wire.TwoOwners(), healing.Wire.TwoOwners()
+	r.silence, _ = during.UDP.Silence()
+	r.moves = moves(during, healing)
+	p.Logf("%s: %+v", f.name, r)
+	return r
+}
+
+// moves counts how often the VIP was answered by another than before.
+func moves(reports ...probe.Report) (n int) {
+	last := ""
+	for _, r := range reports {
+		for _, by := range r.UDP.Turns() {
+			if last != "" && by != last {
+				n++
+			}
+			last = by
+		}
+	}
+	return n
+}
+
+func (p *pair) judge(f fault, r round) {
+	if f.overlap != nil && r.overlap > f.overlap(p.advert) {
+		p.Errorf("%s at %v: two machines answered for the VIP for %v, allowed are %v", f.name, p.advert, r.overlap, f.overlap(p.advert))
+	}
+	if f.overlap != nil && r.after > handover {
+		p.Errorf("%s at %v: two machines answered for the VIP for %v when it healed", f.name, p.advert, r.after)
+	}
+	if f.silence != nil && r.silence > f.silence(p.advert) {
+		p.Errorf("%s at %v: nobody answered for %v, allowed are %v", f.name, p.advert, r.silence, f.silence(p.advert))
+	}
+	if r.moves > f.moves {
+		p.Errorf("%s at %v: the VIP moved %d times, allowed are %d", f.name, p.advert, r.moves, f.moves)
+	}
+}
+
+// line names a row of the table.
+func line(f fault, advert time.Duration) string {
+	return fmt.Sprintf("%s, adverts each %v", f.name, advert)
+}
+
+// failure is what a scenario failed with, as one text.
+func failure(r scenario.Result) string { return strings.Join(append(r.Failures, r.Log...), "\n") }
