@@ -78,12 +78,15 @@ type exchange struct {
 const (
 	// tick is the longest time that the thread sleeps.
 	tick = 10 * time.Millisecond
+	// politeness of the thread, see nice(2).
+	politeness = 10
 	// flurry bounds how many connections are opened at once.
 	flurry = 16
 )
 
 func (r *loader) run(ctx context.Context) (err error) {
-	runtime.LockOSThread()
+	runtime.LockOSThread()                                             // the thread ends with the goroutine, and its place in the queue with it
+	_ = unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), politeness) // where the machine is short of time, the load is what gets less
 	if r.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return err
 	}
