@@ -9,8 +9,8 @@ import (
 	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
 )
 
-// Component is one checker, notifier or fencer that a plugin offers. Make it with [Checker], [Notifier] or [Fencer], serve it
-// with [Serve].
+// Component is one checker, notifier, fencer or witness that a plugin offers. Make it with [Checker], [Notifier], [Fencer] or
+// [WitnessOf], serve it with [Serve].
 type Component struct {
 	kind    pluginv1.Kind
 	name    string
@@ -23,6 +23,7 @@ type Component struct {
 	check    func(raw []byte) bound[Target, Result]
 	notify   func(raw []byte) bound[[]Event, error]
 	fence    func(raw []byte) bound[fenceCall, FenceResult]
+	ask      func(raw []byte) bound[askCall, Grant]
 }
 
 // Option changes how a component presents itself.

@@ -68,7 +68,7 @@
 // Types are string, bool, the ints and floats, [time.Duration], [net/netip.Addr], [net/netip.AddrPort], [net/netip.Prefix],
 // [Secret], slices of these, and maps from strings to these. On lists and maps, constraints hold for each element. The names
 // interval, timeout, rise, fall, initial, retry_interval, warmup, on_unknown, weight and labels belong to vipward in checks,
-// events and retry in notifiers, timeout in fencers.
+// events and retry in notifiers, timeout in fencers and witnesses.
 //
 // Three methods on the configuration's pointer are called where they exist:
 //
@@ -91,6 +91,13 @@
 // believe the answer to the command. [Failed] says that it surely is not so, [Unknown] everything else: a device that does not
 // answer, a deadline that has passed. A panic is unknown, and so is what is confirmed in a dry run, in which nothing may be
 // switched. For a fencer, Open and Close are called around each call.
+//
+// # Witnesses
+//
+// A witness says to one node at a time that it may hold something, for a while. [Witness] has a function each for acquire and
+// release. [Granted] and [Refused] are what it says, [Unanswered] that nobody can say. The host counts the time of a grant from
+// before it asked, by its own clock: whatever gives the claim to another node must have waited at least so long since. To acquire
+// what one has is to renew it.
 //
 // # Tests
 //

@@ -119,6 +119,7 @@ func register(g *grpc.Server, s *server, log *slog.Logger) *notifications {
 	c := &checks{components: s.byName(pluginv1.Kind_CHECKER), log: log}
 	n := &notifications{components: s.byName(pluginv1.Kind_NOTIFIER), log: log}
 	f := &fences{components: s.byName(pluginv1.Kind_FENCER), log: log, busy: make(map[string]chan struct{})}
+	w := &witnesses{components: s.byName(pluginv1.Kind_WITNESS), log: log}
 	pluginv1.RegisterPluginServer(g, s)
 	if len(c.components) > 0 {
 		pluginv1.RegisterCheckerServer(g, c)
@@ -128,6 +129,9 @@ func register(g *grpc.Server, s *server, log *slog.Logger) *notifications {
 	}
 	if len(f.components) > 0 {
 		pluginv1.RegisterFencerServer(g, f)
+	}
+	if len(w.components) > 0 {
+		pluginv1.RegisterWitnessServer(g, w)
 	}
 	return n
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/spf13/cobra"
+	"google.golang.org/grpc"
 	"google.golang.org/protobuf/encoding/protojson"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -39,7 +40,8 @@ func newPluginRunCommand(g *globals) *cobra.Command {
 		Use:   "run BINARY",
 		Short: "Drive one plugin by hand and print what it says",
 		Long: "Start a plugin and have it do what it is for, without a daemon: a checker checks --target until it is interrupted, or\n" +
-			"--count times; a notifier tells of two events; a fencer makes a dry run of --action. Each message is printed as it comes.",
+			"--count times; a notifier tells of two events; a fencer makes a dry run of --action; a witness\n" +
+			"gives a grant and takes it back. Each message is printed as it comes.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			d.json, d.out = g.json, c.OutOrStdout()
@@ -56,7 +58,7 @@ func newPluginRunCommand(g *globals) *cobra.Command {
 	c.Flags().DurationVar(&d.timeout, "timeout", 5*time.Second, "deadline of a run, of a delivery, of a call")
 	c.Flags().IntVar(&d.count, "count", 0, "end after so many results of a checker (0: when interrupted)")
 	c.Flags().StringVar(&d.action, "action", "status", "what a fencer is asked for: status, off or on")
-	c.Flags().StringVar(&d.node, "node", "lb2", "the node that a fencer is asked about")
+	c.Flags().StringVar(&d.node, "node", "lb2", "the node that a fencer is asked about, or a witness by")
 	c.Flags().BoolVar(&d.effective, "no-dry-run", false, "have the fencer really do it")
 	return c
 }
@@ -88,6 +90,8 @@ func (d *pluginDrive) drive(ctx context.Context) error {
 		return d.notify(ctx, plugin)
 	case pluginv1.Kind_FENCER:
 		return d.fence(ctx, plugin)
+	case pluginv1.Kind_WITNESS:
+		return d.ask(ctx, plugin)
 	}
 	return fmt.Errorf("components of the kind %v cannot be driven", d.chosen.GetKind())
 }
@@ -167,6 +171,29 @@ func (d *pluginDrive) fence(ctx context.Context, plugin *conformance.Plugin) err
 		return fmt.Errorf("fence: %w", err)
 	}
 	return d.print(r, strings.TrimSpace(strings.ToLower(r.GetVerdict().String())+"  "+r.GetEvidence()))
+}
+
+// ask has a witness give a grant for a second, takes it back, and prints both answers.
+func (d *pluginDrive) ask(ctx context.Context, plugin *conformance.Plugin) error {
+	ctx, cancel := context.WithTimeout(ctx, d.timeout)
+	defer cancel()
+	witness := pluginv1.NewWitnessClient(plugin.Conn)
+	r := &pluginv1.WitnessRequest{
+		Component: d.chosen.GetName(), ConfigJson: d.config, Claim: "vipward-plugin-run", Node: d.node, Ttl: durationpb.New(time.Second),
+	}
+	for _, call := range []func(context.Context, *pluginv1.WitnessRequest, ...grpc.CallOption) (*pluginv1.WitnessResponse, error){
+		witness.Acquire, witness.Release,
+	} {
+		a, err := call(ctx, r)
+		if err != nil {
+			return fmt.Errorf("ask the witness: %w", err)
+		}
+		line := strings.TrimSpace(fmt.Sprintf("%s %s  %s", strings.ToLower(a.GetVerdict().String()), a.GetHolder(), a.GetReason()))
+		if err := d.print(a, line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // print writes one message: a line for people, or with --json the message itself.

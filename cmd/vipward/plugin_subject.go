@@ -31,7 +31,7 @@ type pluginSubject struct {
 
 func (p *pluginSubject) addFlags(c *cobra.Command) {
 	c.Flags().StringVar(&p.component, "component", "", "name of the component, where the plugin has several")
-	c.Flags().StringVar(&p.kind, "kind", "", "kind of the component: checker, notifier or fencer")
+	c.Flags().StringVar(&p.kind, "kind", "", "kind of the component: checker, notifier, fencer or witness")
 	c.Flags().StringVar(&p.file, "config", "", "file with what stands in the plugin's block, without vipward's own attributes")
 	c.Flags().StringVar(&p.target, "target", "", "ADDRESS:PORT for a checker")
 }
@@ -48,7 +48,7 @@ func (p *pluginSubject) open(path string, stderr io.Writer) error {
 		return fmt.Errorf("%s is not executable", path)
 	}
 	if _, ok := pluginv1.Kind_value[strings.ToUpper(p.kind)]; p.kind != "" && !ok {
-		return usageError(fmt.Errorf("there is no kind %q; it is checker, notifier or fencer", p.kind))
+		return usageError(fmt.Errorf("there is no kind %q; it is checker, notifier, fencer or witness", p.kind))
 	}
 	p.command = conformance.Command{Path: abs, Env: []string{}, Stderr: stderr}
 	return nil

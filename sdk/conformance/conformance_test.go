@@ -91,6 +91,7 @@ func TestEachFaultIsFound(t *testing.T) {
 		checker     = pluginv1.Kind_CHECKER
 		notifier    = pluginv1.Kind_NOTIFIER
 		fencer      = pluginv1.Kind_FENCER
+		witness     = pluginv1.Kind_WITNESS
 	)
 	tests := []struct {
 		kind   pluginv1.Kind
@@ -147,6 +148,12 @@ func TestEachFaultIsFound(t *testing.T) {
 		{fencer, "confirms every action", []string{"an action of a later version is not confirmed"}},
 		{fencer, "fences without a configuration", []string{"a configuration that cannot be read confirms nothing"}},
 		{fencer, "fences for anybody", []string{"an unknown fencer is refused"}},
+		{witness, "has an odd grant", []string{"a claim is answered, by a known verdict"}},
+		{witness, "grants to both", []string{"of two nodes one at most has a grant"}},
+		{witness, "gives no reason", []string{"what is not answered has a reason"}},
+		{witness, "grants anything", []string{"a claim without a name, a node or a time is not granted"}},
+		{witness, "grants without a configuration", []string{"a configuration that cannot be read grants nothing"}},
+		{witness, "grants for anybody", []string{"an unknown witness is refused"}},
 	}
 	for _, c := range tests {
 		t.Run(c.fault, func(t *testing.T) {

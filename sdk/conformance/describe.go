@@ -62,7 +62,7 @@ func namesItsComponents(_ context.Context, s *suite) error {
 	for _, c := range s.described.GetComponents() {
 		title := Title(c.GetKind(), c.GetName())
 		switch c.GetKind() {
-		case pluginv1.Kind_CHECKER, pluginv1.Kind_NOTIFIER, pluginv1.Kind_FENCER:
+		case pluginv1.Kind_CHECKER, pluginv1.Kind_NOTIFIER, pluginv1.Kind_FENCER, pluginv1.Kind_WITNESS:
 		default:
 			return fmt.Errorf("component %q is of the unknown kind %d", c.GetName(), c.GetKind())
 		}

@@ -23,17 +23,19 @@ import (
 	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
 )
 
-// fake is a plugin that speaks the protocol by itself, with a checker, a notifier and a fencer, and with one fault.
+// fake is a plugin that speaks the protocol by itself, with one component of each kind, and with one fault.
 type fake struct {
 	pluginv1.UnimplementedPluginServer
 	pluginv1.UnimplementedCheckerServer
 	pluginv1.UnimplementedNotifierServer
 	pluginv1.UnimplementedFencerServer
+	pluginv1.UnimplementedWitnessServer
 	kind  pluginv1.Kind // of its component; unset for one of each
 	fault string
 
 	mu    sync.Mutex
 	asked int
+	held  string // by the witness: who has the grant
 	stale uint32 // the last assignment of any stream
 	leak  []*os.File
 }
@@ -48,6 +50,7 @@ func (f *fake) register(s *grpc.Server) {
 	pluginv1.RegisterCheckerServer(s, f)
 	pluginv1.RegisterNotifierServer(s, f)
 	pluginv1.RegisterFencerServer(s, f)
+	pluginv1.RegisterWitnessServer(s, f)
 }
 
 func (f *fake) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1.DescribeResponse, error) {
@@ -65,6 +68,7 @@ func (f *fake) Describe(context.Context, *pluginv1.DescribeRequest) (*pluginv1.D
 		{Kind: pluginv1.Kind_CHECKER, Name: "fake", Config: schema},
 		{Kind: pluginv1.Kind_NOTIFIER, Name: "fake", Config: schema},
 		{Kind: pluginv1.Kind_FENCER, Name: "fake", Config: schema},
+		{Kind: pluginv1.Kind_WITNESS, Name: "fake", Config: schema},
 	}}
 	if f.kind != pluginv1.Kind_KIND_UNSPECIFIED {
 		d.Components = slices.DeleteFunc(d.Components, func(c *pluginv1.Component) bool { return c.GetKind() != f.kind })
@@ -371,6 +375,38 @@ func (f *fake) Fence(_ context.Context, r *pluginv1.FenceRequest) (*pluginv1.Fen
 		return &pluginv1.FenceResponse{Verdict: pluginv1.FenceResponse_CONFIRMED}, nil
 	}
 	return no, nil
+}
+
+func (f *fake) Acquire(_ context.Context, r *pluginv1.WitnessRequest) (*pluginv1.WitnessResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	yes := &pluginv1.WitnessResponse{Verdict: pluginv1.WitnessResponse_GRANTED}
+	incomplete := r.GetClaim() == "" || r.GetNode() == "" || r.GetTtl().AsDuration() <= 0
+	switch {
+	case !mine(r.GetComponent()) && !f.is("grants for anybody"):
+		return nil, status.Error(codes.NotFound, "no such witness")
+	case f.is("grants without a configuration") && !json.Valid(r.GetConfigJson()), f.is("grants anything") && incomplete:
+		return yes, nil
+	case !json.Valid(r.GetConfigJson()) || incomplete:
+		return &pluginv1.WitnessResponse{Reason: "cannot be read"}, nil
+	case f.is("has an odd grant"):
+		return &pluginv1.WitnessResponse{Verdict: 9}, nil
+	case f.is("gives no reason"):
+		return &pluginv1.WitnessResponse{}, nil
+	case f.held == "" || f.held == r.GetNode() || f.is("grants to both"):
+		f.held = r.GetNode()
+		return yes, nil
+	}
+	return &pluginv1.WitnessResponse{Verdict: pluginv1.WitnessResponse_REFUSED, Holder: f.held}, nil
+}
+
+func (f *fake) Release(_ context.Context, r *pluginv1.WitnessRequest) (*pluginv1.WitnessResponse, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.held == r.GetNode() {
+		f.held = ""
+	}
+	return &pluginv1.WitnessResponse{Verdict: pluginv1.WitnessResponse_GRANTED}, nil
 }
 
 // serveFake is the fake as an executable. FAULT is its fault.

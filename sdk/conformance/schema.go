@@ -100,7 +100,7 @@ func reserved(k pluginv1.Kind) []string {
 		return []string{"interval", "timeout", "rise", "fall", "retry_interval", "warmup", "initial", "on_unknown", "weight", "labels"}
 	case pluginv1.Kind_NOTIFIER:
 		return []string{"events", "retry"}
-	case pluginv1.Kind_FENCER:
+	case pluginv1.Kind_FENCER, pluginv1.Kind_WITNESS:
 		return []string{"timeout"}
 	}
 	return nil

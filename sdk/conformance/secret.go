@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"google.golang.org/protobuf/types/known/durationpb"
+
 	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
 )
 
@@ -80,6 +82,9 @@ func (s *suite) work(ctx context.Context) (string, error) {
 	case pluginv1.Kind_FENCER:
 		a, err := s.fence(ctx, &pluginv1.FenceRequest{Action: pluginv1.FenceRequest_STATUS})
 		return a.GetEvidence(), err
+	case pluginv1.Kind_WITNESS:
+		a, err := s.claim(ctx, false, &pluginv1.WitnessRequest{Claim: testClaim, Node: "conformance-1", Ttl: durationpb.New(time.Second)})
+		return a.GetReason(), err
 	}
 	var said []string
 	err := onStream(func(st *stream, target string) error {

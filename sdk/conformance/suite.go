@@ -138,6 +138,8 @@ func (s *suite) components(ctx context.Context) {
 			s.each(ctx, title, notifierChecks())
 		case pluginv1.Kind_FENCER:
 			s.each(ctx, title, fencerChecks())
+		case pluginv1.Kind_WITNESS:
+			s.each(ctx, title, witnessChecks())
 		}
 		s.each(ctx, title, secretChecks())
 	}

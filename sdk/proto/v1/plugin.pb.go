@@ -33,6 +33,7 @@ const (
 	Kind_CHECKER          Kind = 1
 	Kind_NOTIFIER         Kind = 2
 	Kind_FENCER           Kind = 3
+	Kind_WITNESS          Kind = 4
 )
 
 // Enum value maps for Kind.
@@ -42,12 +43,14 @@ var (
 		1: "CHECKER",
 		2: "NOTIFIER",
 		3: "FENCER",
+		4: "WITNESS",
 	}
 	Kind_value = map[string]int32{
 		"KIND_UNSPECIFIED": 0,
 		"CHECKER":          1,
 		"NOTIFIER":         2,
 		"FENCER":           3,
+		"WITNESS":          4,
 	}
 )
 
@@ -326,6 +329,57 @@ func (x FenceResponse_Verdict) Number() protoreflect.EnumNumber {
 // Deprecated: Use FenceResponse_Verdict.Descriptor instead.
 func (FenceResponse_Verdict) EnumDescriptor() ([]byte, []int) {
 	return file_plugin_proto_rawDescGZIP(), []int{23, 0}
+}
+
+type WitnessResponse_Verdict int32
+
+const (
+	// There is no answer: the grant may have been given or not.
+	WitnessResponse_UNKNOWN WitnessResponse_Verdict = 0
+	// Of Acquire: the node has the grant. Of Release: it does not have it any more.
+	WitnessResponse_GRANTED WitnessResponse_Verdict = 1
+	WitnessResponse_REFUSED WitnessResponse_Verdict = 2
+)
+
+// Enum value maps for WitnessResponse_Verdict.
+var (
+	WitnessResponse_Verdict_name = map[int32]string{
+		0: "UNKNOWN",
+		1: "GRANTED",
+		2: "REFUSED",
+	}
+	WitnessResponse_Verdict_value = map[string]int32{
+		"UNKNOWN": 0,
+		"GRANTED": 1,
+		"REFUSED": 2,
+	}
+)
+
+func (x WitnessResponse_Verdict) Enum() *WitnessResponse_Verdict {
+	p := new(WitnessResponse_Verdict)
+	*p = x
+	return p
+}
+
+func (x WitnessResponse_Verdict) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (WitnessResponse_Verdict) Descriptor() protoreflect.EnumDescriptor {
+	return file_plugin_proto_enumTypes[6].Descriptor()
+}
+
+func (WitnessResponse_Verdict) Type() protoreflect.EnumType {
+	return &file_plugin_proto_enumTypes[6]
+}
+
+func (x WitnessResponse_Verdict) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use WitnessResponse_Verdict.Descriptor instead.
+func (WitnessResponse_Verdict) EnumDescriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{25, 0}
 }
 
 type DescribeRequest struct {
@@ -2145,6 +2199,148 @@ func (x *FenceResponse) GetEvidence() string {
 	return ""
 }
 
+type WitnessRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	Component  string                 `protobuf:"bytes,1,opt,name=component,proto3" json:"component,omitempty"`
+	ConfigJson []byte                 `protobuf:"bytes,2,opt,name=config_json,json=configJson,proto3" json:"config_json,omitempty"`
+	// What is claimed: the same for all nodes of a pair, another one for anything else that uses the same witness.
+	Claim string `protobuf:"bytes,3,opt,name=claim,proto3" json:"claim,omitempty"`
+	// Who claims it.
+	Node string `protobuf:"bytes,4,opt,name=node,proto3" json:"node,omitempty"`
+	// How long the grant is to last. The host counts from before it asked, so that the witness must not let it end earlier than this
+	// time after it was asked.
+	Ttl           *durationpb.Duration `protobuf:"bytes,5,opt,name=ttl,proto3" json:"ttl,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WitnessRequest) Reset() {
+	*x = WitnessRequest{}
+	mi := &file_plugin_proto_msgTypes[24]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WitnessRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WitnessRequest) ProtoMessage() {}
+
+func (x *WitnessRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[24]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WitnessRequest.ProtoReflect.Descriptor instead.
+func (*WitnessRequest) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{24}
+}
+
+func (x *WitnessRequest) GetComponent() string {
+	if x != nil {
+		return x.Component
+	}
+	return ""
+}
+
+func (x *WitnessRequest) GetConfigJson() []byte {
+	if x != nil {
+		return x.ConfigJson
+	}
+	return nil
+}
+
+func (x *WitnessRequest) GetClaim() string {
+	if x != nil {
+		return x.Claim
+	}
+	return ""
+}
+
+func (x *WitnessRequest) GetNode() string {
+	if x != nil {
+		return x.Node
+	}
+	return ""
+}
+
+func (x *WitnessRequest) GetTtl() *durationpb.Duration {
+	if x != nil {
+		return x.Ttl
+	}
+	return nil
+}
+
+type WitnessResponse struct {
+	state   protoimpl.MessageState  `protogen:"open.v1"`
+	Verdict WitnessResponse_Verdict `protobuf:"varint,1,opt,name=verdict,proto3,enum=vipward.plugin.v1.WitnessResponse_Verdict" json:"verdict,omitempty"`
+	// Who has the grant, where that is known.
+	Holder string `protobuf:"bytes,2,opt,name=holder,proto3" json:"holder,omitempty"`
+	// Why there is no answer, or more about the verdict.
+	Reason        string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *WitnessResponse) Reset() {
+	*x = WitnessResponse{}
+	mi := &file_plugin_proto_msgTypes[25]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *WitnessResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*WitnessResponse) ProtoMessage() {}
+
+func (x *WitnessResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_plugin_proto_msgTypes[25]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use WitnessResponse.ProtoReflect.Descriptor instead.
+func (*WitnessResponse) Descriptor() ([]byte, []int) {
+	return file_plugin_proto_rawDescGZIP(), []int{25}
+}
+
+func (x *WitnessResponse) GetVerdict() WitnessResponse_Verdict {
+	if x != nil {
+		return x.Verdict
+	}
+	return WitnessResponse_UNKNOWN
+}
+
+func (x *WitnessResponse) GetHolder() string {
+	if x != nil {
+		return x.Holder
+	}
+	return ""
+}
+
+func (x *WitnessResponse) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 var File_plugin_proto protoreflect.FileDescriptor
 
 const file_plugin_proto_rawDesc = "" +
@@ -2323,13 +2519,29 @@ const file_plugin_proto_rawDesc = "" +
 	"\aUNKNOWN\x10\x00\x12\r\n" +
 	"\tCONFIRMED\x10\x01\x12\n" +
 	"\n" +
-	"\x06FAILED\x10\x02*C\n" +
+	"\x06FAILED\x10\x02\"\xa6\x01\n" +
+	"\x0eWitnessRequest\x12\x1c\n" +
+	"\tcomponent\x18\x01 \x01(\tR\tcomponent\x12\x1f\n" +
+	"\vconfig_json\x18\x02 \x01(\fR\n" +
+	"configJson\x12\x14\n" +
+	"\x05claim\x18\x03 \x01(\tR\x05claim\x12\x12\n" +
+	"\x04node\x18\x04 \x01(\tR\x04node\x12+\n" +
+	"\x03ttl\x18\x05 \x01(\v2\x19.google.protobuf.DurationR\x03ttl\"\xb9\x01\n" +
+	"\x0fWitnessResponse\x12D\n" +
+	"\averdict\x18\x01 \x01(\x0e2*.vipward.plugin.v1.WitnessResponse.VerdictR\averdict\x12\x16\n" +
+	"\x06holder\x18\x02 \x01(\tR\x06holder\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"0\n" +
+	"\aVerdict\x12\v\n" +
+	"\aUNKNOWN\x10\x00\x12\v\n" +
+	"\aGRANTED\x10\x01\x12\v\n" +
+	"\aREFUSED\x10\x02*P\n" +
 	"\x04Kind\x12\x14\n" +
 	"\x10KIND_UNSPECIFIED\x10\x00\x12\v\n" +
 	"\aCHECKER\x10\x01\x12\f\n" +
 	"\bNOTIFIER\x10\x02\x12\n" +
 	"\n" +
-	"\x06FENCER\x10\x03*I\n" +
+	"\x06FENCER\x10\x03\x12\v\n" +
+	"\aWITNESS\x10\x04*I\n" +
 	"\x06Status\x12\x16\n" +
 	"\x12STATUS_UNSPECIFIED\x10\x00\x12\b\n" +
 	"\x04PASS\x10\x01\x12\b\n" +
@@ -2345,7 +2557,10 @@ const file_plugin_proto_rawDesc = "" +
 	"\bNotifier\x12M\n" +
 	"\x06Notify\x12 .vipward.plugin.v1.NotifyRequest\x1a!.vipward.plugin.v1.NotifyResponse2T\n" +
 	"\x06Fencer\x12J\n" +
-	"\x05Fence\x12\x1f.vipward.plugin.v1.FenceRequest\x1a .vipward.plugin.v1.FenceResponseB2Z0github.com/vipward/vipward/sdk/proto/v1;pluginv1b\x06proto3"
+	"\x05Fence\x12\x1f.vipward.plugin.v1.FenceRequest\x1a .vipward.plugin.v1.FenceResponse2\xad\x01\n" +
+	"\aWitness\x12P\n" +
+	"\aAcquire\x12!.vipward.plugin.v1.WitnessRequest\x1a\".vipward.plugin.v1.WitnessResponse\x12P\n" +
+	"\aRelease\x12!.vipward.plugin.v1.WitnessRequest\x1a\".vipward.plugin.v1.WitnessResponseB2Z0github.com/vipward/vipward/sdk/proto/v1;pluginv1b\x06proto3"
 
 var (
 	file_plugin_proto_rawDescOnce sync.Once
@@ -2359,8 +2574,8 @@ func file_plugin_proto_rawDescGZIP() []byte {
 	return file_plugin_proto_rawDescData
 }
 
-var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 26)
+var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_plugin_proto_goTypes = []any{
 	(Kind)(0),                     // 0: vipward.plugin.v1.Kind
 	(Status)(0),                   // 1: vipward.plugin.v1.Status
@@ -2368,85 +2583,94 @@ var file_plugin_proto_goTypes = []any{
 	(NotifyResponse_Outcome)(0),   // 3: vipward.plugin.v1.NotifyResponse.Outcome
 	(FenceRequest_Action)(0),      // 4: vipward.plugin.v1.FenceRequest.Action
 	(FenceResponse_Verdict)(0),    // 5: vipward.plugin.v1.FenceResponse.Verdict
-	(*DescribeRequest)(nil),       // 6: vipward.plugin.v1.DescribeRequest
-	(*DescribeResponse)(nil),      // 7: vipward.plugin.v1.DescribeResponse
-	(*Component)(nil),             // 8: vipward.plugin.v1.Component
-	(*Schema)(nil),                // 9: vipward.plugin.v1.Schema
-	(*Attribute)(nil),             // 10: vipward.plugin.v1.Attribute
-	(*NestedBlock)(nil),           // 11: vipward.plugin.v1.NestedBlock
-	(*Diagnostic)(nil),            // 12: vipward.plugin.v1.Diagnostic
-	(*PathStep)(nil),              // 13: vipward.plugin.v1.PathStep
-	(*ValidateRequest)(nil),       // 14: vipward.plugin.v1.ValidateRequest
-	(*ValidateResponse)(nil),      // 15: vipward.plugin.v1.ValidateResponse
-	(*ControlRequest)(nil),        // 16: vipward.plugin.v1.ControlRequest
-	(*ControlEvent)(nil),          // 17: vipward.plugin.v1.ControlEvent
-	(*Ping)(nil),                  // 18: vipward.plugin.v1.Ping
-	(*Pong)(nil),                  // 19: vipward.plugin.v1.Pong
-	(*CheckerRequest)(nil),        // 20: vipward.plugin.v1.CheckerRequest
-	(*Assignment)(nil),            // 21: vipward.plugin.v1.Assignment
-	(*CheckerEvent)(nil),          // 22: vipward.plugin.v1.CheckerEvent
-	(*Result)(nil),                // 23: vipward.plugin.v1.Result
-	(*Heartbeat)(nil),             // 24: vipward.plugin.v1.Heartbeat
-	(*NotifyRequest)(nil),         // 25: vipward.plugin.v1.NotifyRequest
-	(*Event)(nil),                 // 26: vipward.plugin.v1.Event
-	(*NotifyResponse)(nil),        // 27: vipward.plugin.v1.NotifyResponse
-	(*FenceRequest)(nil),          // 28: vipward.plugin.v1.FenceRequest
-	(*FenceResponse)(nil),         // 29: vipward.plugin.v1.FenceResponse
-	nil,                           // 30: vipward.plugin.v1.Assignment.LabelsEntry
-	nil,                           // 31: vipward.plugin.v1.Result.ValuesEntry
-	(*durationpb.Duration)(nil),   // 32: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 33: google.protobuf.Timestamp
+	(WitnessResponse_Verdict)(0),  // 6: vipward.plugin.v1.WitnessResponse.Verdict
+	(*DescribeRequest)(nil),       // 7: vipward.plugin.v1.DescribeRequest
+	(*DescribeResponse)(nil),      // 8: vipward.plugin.v1.DescribeResponse
+	(*Component)(nil),             // 9: vipward.plugin.v1.Component
+	(*Schema)(nil),                // 10: vipward.plugin.v1.Schema
+	(*Attribute)(nil),             // 11: vipward.plugin.v1.Attribute
+	(*NestedBlock)(nil),           // 12: vipward.plugin.v1.NestedBlock
+	(*Diagnostic)(nil),            // 13: vipward.plugin.v1.Diagnostic
+	(*PathStep)(nil),              // 14: vipward.plugin.v1.PathStep
+	(*ValidateRequest)(nil),       // 15: vipward.plugin.v1.ValidateRequest
+	(*ValidateResponse)(nil),      // 16: vipward.plugin.v1.ValidateResponse
+	(*ControlRequest)(nil),        // 17: vipward.plugin.v1.ControlRequest
+	(*ControlEvent)(nil),          // 18: vipward.plugin.v1.ControlEvent
+	(*Ping)(nil),                  // 19: vipward.plugin.v1.Ping
+	(*Pong)(nil),                  // 20: vipward.plugin.v1.Pong
+	(*CheckerRequest)(nil),        // 21: vipward.plugin.v1.CheckerRequest
+	(*Assignment)(nil),            // 22: vipward.plugin.v1.Assignment
+	(*CheckerEvent)(nil),          // 23: vipward.plugin.v1.CheckerEvent
+	(*Result)(nil),                // 24: vipward.plugin.v1.Result
+	(*Heartbeat)(nil),             // 25: vipward.plugin.v1.Heartbeat
+	(*NotifyRequest)(nil),         // 26: vipward.plugin.v1.NotifyRequest
+	(*Event)(nil),                 // 27: vipward.plugin.v1.Event
+	(*NotifyResponse)(nil),        // 28: vipward.plugin.v1.NotifyResponse
+	(*FenceRequest)(nil),          // 29: vipward.plugin.v1.FenceRequest
+	(*FenceResponse)(nil),         // 30: vipward.plugin.v1.FenceResponse
+	(*WitnessRequest)(nil),        // 31: vipward.plugin.v1.WitnessRequest
+	(*WitnessResponse)(nil),       // 32: vipward.plugin.v1.WitnessResponse
+	nil,                           // 33: vipward.plugin.v1.Assignment.LabelsEntry
+	nil,                           // 34: vipward.plugin.v1.Result.ValuesEntry
+	(*durationpb.Duration)(nil),   // 35: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
 }
 var file_plugin_proto_depIdxs = []int32{
-	8,  // 0: vipward.plugin.v1.DescribeResponse.components:type_name -> vipward.plugin.v1.Component
+	9,  // 0: vipward.plugin.v1.DescribeResponse.components:type_name -> vipward.plugin.v1.Component
 	0,  // 1: vipward.plugin.v1.Component.kind:type_name -> vipward.plugin.v1.Kind
-	9,  // 2: vipward.plugin.v1.Component.config:type_name -> vipward.plugin.v1.Schema
-	10, // 3: vipward.plugin.v1.Schema.attributes:type_name -> vipward.plugin.v1.Attribute
-	11, // 4: vipward.plugin.v1.Schema.blocks:type_name -> vipward.plugin.v1.NestedBlock
-	9,  // 5: vipward.plugin.v1.NestedBlock.schema:type_name -> vipward.plugin.v1.Schema
+	10, // 2: vipward.plugin.v1.Component.config:type_name -> vipward.plugin.v1.Schema
+	11, // 3: vipward.plugin.v1.Schema.attributes:type_name -> vipward.plugin.v1.Attribute
+	12, // 4: vipward.plugin.v1.Schema.blocks:type_name -> vipward.plugin.v1.NestedBlock
+	10, // 5: vipward.plugin.v1.NestedBlock.schema:type_name -> vipward.plugin.v1.Schema
 	2,  // 6: vipward.plugin.v1.Diagnostic.severity:type_name -> vipward.plugin.v1.Diagnostic.Severity
-	13, // 7: vipward.plugin.v1.Diagnostic.path:type_name -> vipward.plugin.v1.PathStep
+	14, // 7: vipward.plugin.v1.Diagnostic.path:type_name -> vipward.plugin.v1.PathStep
 	0,  // 8: vipward.plugin.v1.ValidateRequest.kind:type_name -> vipward.plugin.v1.Kind
-	12, // 9: vipward.plugin.v1.ValidateResponse.diagnostics:type_name -> vipward.plugin.v1.Diagnostic
-	18, // 10: vipward.plugin.v1.ControlRequest.ping:type_name -> vipward.plugin.v1.Ping
-	19, // 11: vipward.plugin.v1.ControlEvent.pong:type_name -> vipward.plugin.v1.Pong
-	21, // 12: vipward.plugin.v1.CheckerRequest.assign:type_name -> vipward.plugin.v1.Assignment
-	32, // 13: vipward.plugin.v1.Assignment.interval:type_name -> google.protobuf.Duration
-	32, // 14: vipward.plugin.v1.Assignment.retry_interval:type_name -> google.protobuf.Duration
-	32, // 15: vipward.plugin.v1.Assignment.timeout:type_name -> google.protobuf.Duration
-	32, // 16: vipward.plugin.v1.Assignment.phase:type_name -> google.protobuf.Duration
-	30, // 17: vipward.plugin.v1.Assignment.labels:type_name -> vipward.plugin.v1.Assignment.LabelsEntry
-	23, // 18: vipward.plugin.v1.CheckerEvent.results:type_name -> vipward.plugin.v1.Result
-	24, // 19: vipward.plugin.v1.CheckerEvent.heartbeat:type_name -> vipward.plugin.v1.Heartbeat
+	13, // 9: vipward.plugin.v1.ValidateResponse.diagnostics:type_name -> vipward.plugin.v1.Diagnostic
+	19, // 10: vipward.plugin.v1.ControlRequest.ping:type_name -> vipward.plugin.v1.Ping
+	20, // 11: vipward.plugin.v1.ControlEvent.pong:type_name -> vipward.plugin.v1.Pong
+	22, // 12: vipward.plugin.v1.CheckerRequest.assign:type_name -> vipward.plugin.v1.Assignment
+	35, // 13: vipward.plugin.v1.Assignment.interval:type_name -> google.protobuf.Duration
+	35, // 14: vipward.plugin.v1.Assignment.retry_interval:type_name -> google.protobuf.Duration
+	35, // 15: vipward.plugin.v1.Assignment.timeout:type_name -> google.protobuf.Duration
+	35, // 16: vipward.plugin.v1.Assignment.phase:type_name -> google.protobuf.Duration
+	33, // 17: vipward.plugin.v1.Assignment.labels:type_name -> vipward.plugin.v1.Assignment.LabelsEntry
+	24, // 18: vipward.plugin.v1.CheckerEvent.results:type_name -> vipward.plugin.v1.Result
+	25, // 19: vipward.plugin.v1.CheckerEvent.heartbeat:type_name -> vipward.plugin.v1.Heartbeat
 	1,  // 20: vipward.plugin.v1.Result.status:type_name -> vipward.plugin.v1.Status
-	33, // 21: vipward.plugin.v1.Result.at:type_name -> google.protobuf.Timestamp
-	32, // 22: vipward.plugin.v1.Result.took:type_name -> google.protobuf.Duration
-	31, // 23: vipward.plugin.v1.Result.values:type_name -> vipward.plugin.v1.Result.ValuesEntry
-	32, // 24: vipward.plugin.v1.Heartbeat.lag:type_name -> google.protobuf.Duration
-	32, // 25: vipward.plugin.v1.Heartbeat.late_sum:type_name -> google.protobuf.Duration
-	26, // 26: vipward.plugin.v1.NotifyRequest.events:type_name -> vipward.plugin.v1.Event
-	33, // 27: vipward.plugin.v1.Event.at:type_name -> google.protobuf.Timestamp
+	36, // 21: vipward.plugin.v1.Result.at:type_name -> google.protobuf.Timestamp
+	35, // 22: vipward.plugin.v1.Result.took:type_name -> google.protobuf.Duration
+	34, // 23: vipward.plugin.v1.Result.values:type_name -> vipward.plugin.v1.Result.ValuesEntry
+	35, // 24: vipward.plugin.v1.Heartbeat.lag:type_name -> google.protobuf.Duration
+	35, // 25: vipward.plugin.v1.Heartbeat.late_sum:type_name -> google.protobuf.Duration
+	27, // 26: vipward.plugin.v1.NotifyRequest.events:type_name -> vipward.plugin.v1.Event
+	36, // 27: vipward.plugin.v1.Event.at:type_name -> google.protobuf.Timestamp
 	3,  // 28: vipward.plugin.v1.NotifyResponse.outcome:type_name -> vipward.plugin.v1.NotifyResponse.Outcome
-	32, // 29: vipward.plugin.v1.NotifyResponse.retry_after:type_name -> google.protobuf.Duration
+	35, // 29: vipward.plugin.v1.NotifyResponse.retry_after:type_name -> google.protobuf.Duration
 	4,  // 30: vipward.plugin.v1.FenceRequest.action:type_name -> vipward.plugin.v1.FenceRequest.Action
 	5,  // 31: vipward.plugin.v1.FenceResponse.verdict:type_name -> vipward.plugin.v1.FenceResponse.Verdict
-	6,  // 32: vipward.plugin.v1.Plugin.Describe:input_type -> vipward.plugin.v1.DescribeRequest
-	14, // 33: vipward.plugin.v1.Plugin.Validate:input_type -> vipward.plugin.v1.ValidateRequest
-	16, // 34: vipward.plugin.v1.Plugin.Control:input_type -> vipward.plugin.v1.ControlRequest
-	20, // 35: vipward.plugin.v1.Checker.Run:input_type -> vipward.plugin.v1.CheckerRequest
-	25, // 36: vipward.plugin.v1.Notifier.Notify:input_type -> vipward.plugin.v1.NotifyRequest
-	28, // 37: vipward.plugin.v1.Fencer.Fence:input_type -> vipward.plugin.v1.FenceRequest
-	7,  // 38: vipward.plugin.v1.Plugin.Describe:output_type -> vipward.plugin.v1.DescribeResponse
-	15, // 39: vipward.plugin.v1.Plugin.Validate:output_type -> vipward.plugin.v1.ValidateResponse
-	17, // 40: vipward.plugin.v1.Plugin.Control:output_type -> vipward.plugin.v1.ControlEvent
-	22, // 41: vipward.plugin.v1.Checker.Run:output_type -> vipward.plugin.v1.CheckerEvent
-	27, // 42: vipward.plugin.v1.Notifier.Notify:output_type -> vipward.plugin.v1.NotifyResponse
-	29, // 43: vipward.plugin.v1.Fencer.Fence:output_type -> vipward.plugin.v1.FenceResponse
-	38, // [38:44] is the sub-list for method output_type
-	32, // [32:38] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	35, // 32: vipward.plugin.v1.WitnessRequest.ttl:type_name -> google.protobuf.Duration
+	6,  // 33: vipward.plugin.v1.WitnessResponse.verdict:type_name -> vipward.plugin.v1.WitnessResponse.Verdict
+	7,  // 34: vipward.plugin.v1.Plugin.Describe:input_type -> vipward.plugin.v1.DescribeRequest
+	15, // 35: vipward.plugin.v1.Plugin.Validate:input_type -> vipward.plugin.v1.ValidateRequest
+	17, // 36: vipward.plugin.v1.Plugin.Control:input_type -> vipward.plugin.v1.ControlRequest
+	21, // 37: vipward.plugin.v1.Checker.Run:input_type -> vipward.plugin.v1.CheckerRequest
+	26, // 38: vipward.plugin.v1.Notifier.Notify:input_type -> vipward.plugin.v1.NotifyRequest
+	29, // 39: vipward.plugin.v1.Fencer.Fence:input_type -> vipward.plugin.v1.FenceRequest
+	31, // 40: vipward.plugin.v1.Witness.Acquire:input_type -> vipward.plugin.v1.WitnessRequest
+	31, // 41: vipward.plugin.v1.Witness.Release:input_type -> vipward.plugin.v1.WitnessRequest
+	8,  // 42: vipward.plugin.v1.Plugin.Describe:output_type -> vipward.plugin.v1.DescribeResponse
+	16, // 43: vipward.plugin.v1.Plugin.Validate:output_type -> vipward.plugin.v1.ValidateResponse
+	18, // 44: vipward.plugin.v1.Plugin.Control:output_type -> vipward.plugin.v1.ControlEvent
+	23, // 45: vipward.plugin.v1.Checker.Run:output_type -> vipward.plugin.v1.CheckerEvent
+	28, // 46: vipward.plugin.v1.Notifier.Notify:output_type -> vipward.plugin.v1.NotifyResponse
+	30, // 47: vipward.plugin.v1.Fencer.Fence:output_type -> vipward.plugin.v1.FenceResponse
+	32, // 48: vipward.plugin.v1.Witness.Acquire:output_type -> vipward.plugin.v1.WitnessResponse
+	32, // 49: vipward.plugin.v1.Witness.Release:output_type -> vipward.plugin.v1.WitnessResponse
+	42, // [42:50] is the sub-list for method output_type
+	34, // [34:42] is the sub-list for method input_type
+	34, // [34:34] is the sub-list for extension type_name
+	34, // [34:34] is the sub-list for extension extendee
+	0,  // [0:34] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2472,10 +2696,10 @@ func file_plugin_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   26,
+			NumEnums:      7,
+			NumMessages:   28,
 			NumExtensions: 0,
-			NumServices:   4,
+			NumServices:   5,
 		},
 		GoTypes:           file_plugin_proto_goTypes,
 		DependencyIndexes: file_plugin_proto_depIdxs,

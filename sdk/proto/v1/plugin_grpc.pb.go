@@ -515,3 +515,151 @@ var Fencer_ServiceDesc = grpc.ServiceDesc{
 	Streams:  []grpc.StreamDesc{},
 	Metadata: "plugin.proto",
 }
+
+const (
+	Witness_Acquire_FullMethodName = "/vipward.plugin.v1.Witness/Acquire"
+	Witness_Release_FullMethodName = "/vipward.plugin.v1.Witness/Release"
+)
+
+// WitnessClient is the client API for Witness service.
+//
+// For semantics around ctx use and closing/ending streaming RPCs, please refer to https://pkg.go.dev/google.golang.org/grpc/?tab=doc#ClientConn.NewStream.
+//
+// Witness says which of several nodes may hold something, to one of them at a time.
+type WitnessClient interface {
+	// Acquire asks for the grant, or renews it where the node has it.
+	Acquire(ctx context.Context, in *WitnessRequest, opts ...grpc.CallOption) (*WitnessResponse, error)
+	// Release gives it back. Where another node has it, nothing is done and the verdict is REFUSED.
+	Release(ctx context.Context, in *WitnessRequest, opts ...grpc.CallOption) (*WitnessResponse, error)
+}
+
+type witnessClient struct {
+	cc grpc.ClientConnInterface
+}
+
+func NewWitnessClient(cc grpc.ClientConnInterface) WitnessClient {
+	return &witnessClient{cc}
+}
+
+func (c *witnessClient) Acquire(ctx context.Context, in *WitnessRequest, opts ...grpc.CallOption) (*WitnessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WitnessResponse)
+	err := c.cc.Invoke(ctx, Witness_Acquire_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+func (c *witnessClient) Release(ctx context.Context, in *WitnessRequest, opts ...grpc.CallOption) (*WitnessResponse, error) {
+	cOpts := append([]grpc.CallOption{grpc.StaticMethod()}, opts...)
+	out := new(WitnessResponse)
+	err := c.cc.Invoke(ctx, Witness_Release_FullMethodName, in, out, cOpts...)
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// WitnessServer is the server API for Witness service.
+// All implementations must embed UnimplementedWitnessServer
+// for forward compatibility.
+//
+// Witness says which of several nodes may hold something, to one of them at a time.
+type WitnessServer interface {
+	// Acquire asks for the grant, or renews it where the node has it.
+	Acquire(context.Context, *WitnessRequest) (*WitnessResponse, error)
+	// Release gives it back. Where another node has it, nothing is done and the verdict is REFUSED.
+	Release(context.Context, *WitnessRequest) (*WitnessResponse, error)
+	mustEmbedUnimplementedWitnessServer()
+}
+
+// UnimplementedWitnessServer must be embedded to have
+// forward compatible implementations.
+//
+// NOTE: this should be embedded by value instead of pointer to avoid a nil
+// pointer dereference when methods are called.
+type UnimplementedWitnessServer struct{}
+
+func (UnimplementedWitnessServer) Acquire(context.Context, *WitnessRequest) (*WitnessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Acquire not implemented")
+}
+func (UnimplementedWitnessServer) Release(context.Context, *WitnessRequest) (*WitnessResponse, error) {
+	return nil, status.Error(codes.Unimplemented, "method Release not implemented")
+}
+func (UnimplementedWitnessServer) mustEmbedUnimplementedWitnessServer() {}
+func (UnimplementedWitnessServer) testEmbeddedByValue()                 {}
+
+// UnsafeWitnessServer may be embedded to opt out of forward compatibility for this service.
+// Use of this interface is not recommended, as added methods to WitnessServer will
+// result in compilation errors.
+type UnsafeWitnessServer interface {
+	mustEmbedUnimplementedWitnessServer()
+}
+
+func RegisterWitnessServer(s grpc.ServiceRegistrar, srv WitnessServer) {
+	// If the following call panics, it indicates UnimplementedWitnessServer was
+	// embedded by pointer and is nil.  This will cause panics if an
+	// unimplemented method is ever invoked, so we test this at initialization
+	// time to prevent it from happening at runtime later due to I/O.
+	if t, ok := srv.(interface{ testEmbeddedByValue() }); ok {
+		t.testEmbeddedByValue()
+	}
+	s.RegisterService(&Witness_ServiceDesc, srv)
+}
+
+func _Witness_Acquire_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WitnessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WitnessServer).Acquire(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Witness_Acquire_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WitnessServer).Acquire(ctx, req.(*WitnessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+func _Witness_Release_Handler(srv interface{}, ctx context.Context, dec func(interface{}) error, interceptor grpc.UnaryServerInterceptor) (interface{}, error) {
+	in := new(WitnessRequest)
+	if err := dec(in); err != nil {
+		return nil, err
+	}
+	if interceptor == nil {
+		return srv.(WitnessServer).Release(ctx, in)
+	}
+	info := &grpc.UnaryServerInfo{
+		Server:     srv,
+		FullMethod: Witness_Release_FullMethodName,
+	}
+	handler := func(ctx context.Context, req interface{}) (interface{}, error) {
+		return srv.(WitnessServer).Release(ctx, req.(*WitnessRequest))
+	}
+	return interceptor(ctx, in, info, handler)
+}
+
+// Witness_ServiceDesc is the grpc.ServiceDesc for Witness service.
+// It's only intended for direct use with grpc.RegisterService,
+// and not to be introspected or modified (even as a copy)
+var Witness_ServiceDesc = grpc.ServiceDesc{
+	ServiceName: "vipward.plugin.v1.Witness",
+	HandlerType: (*WitnessServer)(nil),
+	Methods: []grpc.MethodDesc{
+		{
+			MethodName: "Acquire",
+			Handler:    _Witness_Acquire_Handler,
+		},
+		{
+			MethodName: "Release",
+			Handler:    _Witness_Release_Handler,
+		},
+	},
+	Streams:  []grpc.StreamDesc{},
+	Metadata: "plugin.proto",
+}
