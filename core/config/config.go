@@ -24,6 +24,8 @@ type Config struct {
 	Notifiers []Notifier
 	// Fencers take the power or the network away from a node.
 	Fencers []Fencer
+	// Witnesses say which node may hold an instance.
+	Witnesses []Witness
 	// Plugins are the blocks `plugin`, by name. A plugin without a block is found by its name; with a lock file it is among them.
 	Plugins map[string]Plugin
 	// Listen is the address of the read-only HTTP listener; empty for none.
@@ -88,6 +90,16 @@ type Fencer struct {
 	// Config is the plugin's own part of the block.
 	Config json.RawMessage
 	// Timeout bounds one call. Default 20 s, 1 s to 60 s.
+	Timeout time.Duration
+}
+
+// Witness is one block `witness`.
+type Witness struct {
+	// Kind is the component's name, Name the block's.
+	Kind, Name string
+	// Config is the plugin's own part of the block.
+	Config json.RawMessage
+	// Timeout bounds one call. Default 1 s, 100 ms to 10 s.
 	Timeout time.Duration
 }
 

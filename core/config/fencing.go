@@ -109,6 +109,7 @@ func (l *loading) checkFencedNodes() {
 
 // guards assembles what a takeover depends on.
 func (l *loading) guards(g *node.Guard) {
+	l.arbitration.arbitrate(g)
 	of := func(name string) (f guard.Fencing) {
 		if k := slices.IndexFunc(l.fencing, func(f fencing) bool { return f.node == name }); k >= 0 {
 			f = l.fencing[k].Fencing

@@ -122,6 +122,7 @@ type loading struct {
 	checkers        map[string]*checker
 	notifiers       map[string]bool
 	fencing         []fencing
+	arbitration     arbitration
 	labels          map[string]hcl.Range // blocks by type and labels
 
 	pluginAt   map[string]hcl.Range // blocks `plugin`, by name
@@ -153,6 +154,8 @@ func (l *loading) run() {
 	l.readNotifiers(kids)
 	l.readFencers(kids)
 	l.readFencing(kids)
+	l.readWitnesses(kids)
+	l.readArbitration(kids)
 	l.readInstances(kids)
 	l.readGroups(kids)
 	l.readServices(kids)
@@ -192,7 +195,7 @@ func (l *loading) once(b *hcl.Block) {
 		return
 	}
 	labels := b.Labels
-	if b.Type == "checker" || b.Type == "notifier" || b.Type == "fencer" {
+	if b.Type == "checker" || b.Type == "notifier" || b.Type == "fencer" || b.Type == "witness" {
 		labels = labels[1:] // their name alone is what others refer to
 	}
 	header := b.Type

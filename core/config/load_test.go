@@ -13,6 +13,7 @@ import (
 
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/health"
 	"github.com/vipward/vipward/core/heartbeat"
 	"github.com/vipward/vipward/core/node"
@@ -77,7 +78,7 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 					Scheduler:  "rr", Granularity: 32, Drain: 5 * time.Minute,
 				},
 			}},
-			Guard: node.Guard{Peers: []node.Peer{{
+			Guard: node.Guard{ProbeVIP: true, Gateway: true, OnHoldExpired: guard.HoldOn, Peers: []node.Peer{{
 				Name: "lb1", Paths: []heartbeat.Path{{Name: "address", Address: netip.MustParseAddr("10.77.0.1")}},
 			}}},
 		},

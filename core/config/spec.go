@@ -80,12 +80,9 @@ func rootSpec() spec {
 		blocks: []hcl.BlockHeaderSchema{
 			header("node", "NAME"), header("variable", "NAME"), header("locals"), header("defaults"), header("listen"), header("log"),
 			header("plugin", "NAME"), header("checker", "KIND", "NAME"), header("notifier", "KIND", "NAME"),
-			header("fencer", "KIND", "NAME"), header("fencing", "NODE"),
+			header("fencer", "KIND", "NAME"), header("fencing", "NODE"), header("witness", "KIND", "NAME"), header("arbitration"),
 			header("vrrp_instance", "NAME"), header("vrrp_sync_group", "NAME"), header("virtual_server", "NAME"),
 			header("ipvs"),
-		},
-		laterBlocks: map[string]string{
-			"arbitration": "Remove the block. A node takes over when it no longer hears the master, as VRRP says.",
 		},
 	}
 }

@@ -72,6 +72,7 @@ func (e *engine) metricsState() metrics.State {
 		s.Plugins = append(s.Plugins, pluginMetrics(p))
 	}
 	s.Fencers = e.fencers.metrics()
+	s.Witnesses = e.witnesses.metrics()
 	s.Fences = map[string]uint64{
 		"confirmed": e.shots.confirmed.Load(), "failed": e.shots.failed.Load(), "rehearsed": e.shots.rehearsed.Load(),
 	}

@@ -97,6 +97,7 @@ type engine struct {
 	verdicts  *verdicts
 	fencers   *fencers
 	shots     *shots
+	witnesses *witnesses
 	marks     *marks
 	memory    *memory
 	drains    *drains
@@ -163,7 +164,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	e.loop.waited = func(d time.Duration) { e.metrics.LoopWait.Observe(d.Seconds()) }
 	e.loop.stepped = func(d time.Duration) { e.metrics.LoopStep.Observe(d.Seconds()) }
 	e.loop.send, e.loop.desire, e.loop.tell, e.loop.answer = e.send, e.desire, e.tell, e.answers.give
-	e.loop.fence = e.fence
+	e.loop.fence, e.loop.witness = e.fence, e.askWitness
 	e.wire = wire.New(wire.Options{Logger: e.log, Receive: func(p wire.Packet) {
 		e.loop.Hurry(node.Received{Interface: p.Interface, Header: p.Header, Payload: p.Payload}, p.At)
 	}})
@@ -193,6 +194,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	e.seq = e.outbox.Restore()
 	e.fencers = newFencers(e.plugins.Fence, e.emit)
 	e.shots = newShots(e.plugins.Fence, e.fenced)
+	e.witnesses = newWitnesses(e.plugins.Ask, e.witnessed, e.emit)
 	e.server = control.NewServer(control.Options{API: e, Events: e.ring, Metrics: e.metrics.Handler(), Logger: e.log})
 	return nil
 }
@@ -209,7 +211,7 @@ func (e *engine) run(ctx context.Context, sig Signals) error {
 		func(ctx context.Context) error { return watch(ctx, e.log, e.loop) },
 		func(ctx context.Context) error { return e.onSignals(ctx, sig.Reload) },
 		func(ctx context.Context) error { return e.verdicts.run(ctx, e.loop) },
-		e.fencers.run, e.shots.run,
+		e.fencers.run, e.shots.run, e.witnesses.run,
 		func(ctx context.Context) error { return e.marks.run(ctx, e.loop) },
 		func(ctx context.Context) error { return e.memory.run(ctx, e.loop) },
 		e.watchDrains,
@@ -252,7 +254,7 @@ func (e *engine) begin(ctx context.Context) error {
 	e.loop.Hurry(node.Start{
 		Held: held, Marks: e.marks.read(), Memory: e.memory.read(), Drains: e.drains.read(), Verdicts: e.verdicts.read(time.Now()),
 	}, time.Now())
-	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, cfg.Fencers...)
+	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, pluginhost.Uses(cfg)...)
 	e.fencers.Set(cfg)
 	notify(e.log, stateReady)
 	e.log.Info("started", "version", e.opt.Version, "node", cfg.Node.Name, "config_hash", cfg.Hash)

@@ -42,6 +42,8 @@ type loop struct {
 	tell   func([]event.Event)
 	answer func(node.Answer)
 	fence  func(node.FenceOrder)
+	// witness asks the witness.
+	witness func(node.WitnessAsk)
 	// waited and stepped observe how long an input waited and a step took.
 	waited, stepped func(time.Duration)
 
@@ -195,6 +197,9 @@ func (l *loop) obey(out node.Output) {
 	}
 	if len(out.Events) > 0 {
 		l.tell(out.Events)
+	}
+	for _, w := range out.WitnessAsks {
+		l.witness(w)
 	}
 	for _, o := range out.Fences {
 		l.fence(o)

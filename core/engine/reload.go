@@ -12,6 +12,7 @@ import (
 	"github.com/vipward/vipward/core/control"
 	"github.com/vipward/vipward/core/event"
 	"github.com/vipward/vipward/core/node"
+	"github.com/vipward/vipward/core/pluginhost"
 )
 
 // pluginLimit bounds the loading of a configuration: plugins have to start and answer.
@@ -106,7 +107,7 @@ func (e *engine) adopt(ctx context.Context, cfg *config.Config) error {
 	}
 	e.wire.Set(ports(cfg))
 	e.outbox.Set(cfg.Notifiers)
-	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, cfg.Fencers...)
+	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, pluginhost.Uses(cfg)...)
 	e.fencers.Set(cfg)
 	return nil
 }

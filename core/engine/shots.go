@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -49,26 +48,8 @@ func (s *shots) Give(o node.FenceOrder, fencers []config.Fencer) {
 
 // run carries orders out until ctx ends, and then waits for those under way to be called off.
 func (s *shots) run(ctx context.Context) error {
-	var all sync.WaitGroup
-	defer all.Wait()
-	busy := map[string]chan struct{}{} // by node: closed when the latest order about it has ended
-	for {
-		var o shot
-		select {
-		case <-ctx.Done():
-			return nil
-		case o = <-s.orders:
-		}
-		before, mine := busy[o.Node], make(chan struct{})
-		busy[o.Node] = mine
-		all.Go(func() {
-			defer close(mine)
-			if before != nil {
-				<-before
-			}
-			s.end(o.FenceOrder, s.shoot(ctx, o))
-		})
-	}
+	serially(ctx, s.orders, func(o shot) string { return o.Node }, func(o shot) { s.end(o.FenceOrder, s.shoot(ctx, o)) })
+	return nil
 }
 
 // shoot asks the fencers of an order one after the other. All of them must confirm; the first that does not ends it.

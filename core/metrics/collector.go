@@ -45,6 +45,9 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	for _, f := range s.Fencers {
 		out.gauge(c.d.fenceUp, truth(f.Up), f.Name, f.Kind)
 	}
+	for name, up := range s.Witnesses {
+		out.gauge(c.d.witnessUp, truth(up), name)
+	}
 	for result, n := range s.Fences {
 		out.counter(c.d.fences, n, result)
 	}

@@ -17,7 +17,7 @@ type descriptions struct {
 
 	outboxQueued, outboxDelivered, outboxDropped, outboxFailed, outboxOldest, outboxUnsaved *prometheus.Desc
 
-	fenceUp, fences *prometheus.Desc
+	fenceUp, fences, witnessUp *prometheus.Desc
 
 	all []*prometheus.Desc
 }
@@ -87,6 +87,7 @@ func describe() descriptions {
 	d.outboxOldest = desc("outbox_oldest_seconds", "Age of the oldest event that waits for the notifier; 0 without any.", "notifier")
 	d.outboxUnsaved = desc("outbox_unsaved", "Whether the disk refuses the events that wait for notifiers, so that a crash would lose them.")
 	d.fenceUp = desc("fence_device_up", "Whether the fencer's device answered when it was asked last.", "fencer", "kind")
+	d.witnessUp = desc("witness_up", "Whether the witness answered when it was asked last.", "witness")
 	d.fences = desc("fence_total", "Orders to switch a node off, by what became of them; a dry run is rehearsed.", "result")
 	return d
 }

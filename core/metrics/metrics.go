@@ -25,6 +25,8 @@ type State struct {
 	Outbox        []Queue
 	// Fencers that were asked how their nodes are.
 	Fencers []Fencer
+	// Witnesses that were asked, with whether they answered the last time.
+	Witnesses map[string]bool
 	// Fences counts the orders to switch a node off, by what became of them.
 	Fences map[string]uint64
 	// Traffic of the services and their real servers, as IPVS last counted it.

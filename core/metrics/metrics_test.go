@@ -36,9 +36,10 @@ func example() State {
 				LateBounds: []time.Duration{time.Millisecond, 10 * time.Millisecond},
 			},
 		}},
-		Outbox:  []Queue{{Notifier: "ops", Queued: 2, Oldest: now.Add(-6 * time.Second), Delivered: 3, Dropped: 4, Failed: 5}},
-		Fencers: []Fencer{{Name: "lb2-power", Kind: "ipmi", Up: true}},
-		Fences:  map[string]uint64{"confirmed": 1, "failed": 2, "rehearsed": 0},
+		Outbox:    []Queue{{Notifier: "ops", Queued: 2, Oldest: now.Add(-6 * time.Second), Delivered: 3, Dropped: 4, Failed: 5}},
+		Fencers:   []Fencer{{Name: "lb2-power", Kind: "ipmi", Up: true}},
+		Witnesses: map[string]bool{"arbiter": true},
+		Fences:    map[string]uint64{"confirmed": 1, "failed": 2, "rehearsed": 0},
 		Traffic: node.Traffic{key: {
 			Counts: node.Counts{Connections: 1 << 33, InPackets: 15, OutPackets: 16, InBytes: 17, OutBytes: 18},
 			Servers: map[netip.AddrPort]node.Counts{server: {

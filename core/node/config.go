@@ -52,6 +52,8 @@ type Guard struct {
 	// Witness is the name of the witness; empty for none. WitnessTTL is how long its grants last, in whole seconds.
 	Witness    string
 	WitnessTTL time.Duration
+	// OnWitnessLoss is what a master does whose grant ends because the witness does not answer.
+	OnWitnessLoss guard.OnWitnessLoss
 	// Key signs the heartbeats; empty for none.
 	Key []byte
 	// Peers are the other members.

@@ -48,7 +48,7 @@ func fencing(t *testing.T, fencers ...config.Fencer) *Host {
 	t.Helper()
 	h := New(Options{Dirs: []string{plugins}})
 	t.Cleanup(h.Close)
-	h.Apply(nil, nil, nil, fencers...)
+	h.Apply(nil, nil, nil, Uses(&config.Config{Fencers: fencers})...)
 	return h
 }
 

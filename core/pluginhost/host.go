@@ -131,9 +131,9 @@ func (h *Host) Validate(
 // Apply takes all that is wanted: it starts what is missing and stops what is not in it. A check that was there before, the
 // same in everything, is not disturbed. It returns at once; plugins that fail to start are tried again for ever.
 func (h *Host) Apply(
-	plugins map[string]config.Plugin, checks []config.Check, notifiers []config.Notifier, fencers ...config.Fencer,
+	plugins map[string]config.Plugin, checks []config.Check, notifiers []config.Notifier, uses ...Use,
 ) {
-	wishes := wishesOf(plugins, checks, notifiers, fencers...)
+	wishes := wishesOf(plugins, checks, notifiers, uses...)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {

@@ -47,9 +47,27 @@ func keyOf(c config.Check) string {
 	return string(sum[:])
 }
 
+// Use is a component that is to be there when it is asked.
+type Use struct {
+	Kind pluginv1.Kind
+	Name string
+}
+
+// Uses are the fencers and witnesses of a configuration.
+func Uses(c *config.Config) []Use {
+	var uses []Use
+	for _, f := range c.Fencers {
+		uses = append(uses, Use{pluginv1.Kind_FENCER, f.Kind})
+	}
+	for _, w := range c.Witnesses {
+		uses = append(uses, Use{pluginv1.Kind_WITNESS, w.Kind})
+	}
+	return uses
+}
+
 // wishesOf sorts what is wanted by the plugin that is to do it.
 func wishesOf(
-	plugins map[string]config.Plugin, checks []config.Check, notifiers []config.Notifier, fencers ...config.Fencer,
+	plugins map[string]config.Plugin, checks []config.Check, notifiers []config.Notifier, uses ...Use,
 ) map[string]*wish {
 	wishes := make(map[string]*wish)
 	of := func(name string, kind pluginv1.Kind) *wish {
@@ -71,8 +89,8 @@ func wishesOf(
 	for _, n := range notifiers {
 		of(n.Kind, pluginv1.Kind_NOTIFIER)
 	}
-	for _, f := range fencers {
-		of(f.Kind, pluginv1.Kind_FENCER)
+	for _, u := range uses {
+		of(u.Name, u.Kind)
 	}
 	return wishes
 }
