@@ -57,6 +57,7 @@ func All() []Scenario {
 		{"restart-ipvs", "kill -9 and a start within the lease while clients are served: IPVS stays as it is, nothing is lost", true, restartIPVS},
 		{"keys", "a pair that signs its adverts: it hands over, a key that differs is told on both nodes, and it heals", false, keys},
 		{"vmac", "a pair with a virtual MAC address: a hand-over and kill -9, and the client's ARP entry stays as it is", false, vmac},
+		{"vmac-ipv6", "the same with a VIP of IPv6: the client's neighbour entry stays as it is", false, vmac6},
 		{"routes", "routes and rules follow the master, are put back when deleted, and leave nothing behind", false, routes},
 		{"interop-vmac", "the same with one virtual MAC address for both", false, interopVMAC},
 		{"ipv6", "a pair over IPv6 with VIPs of both families: hand-over without a loss, and one outage over kill -9", false, ipv6()},

@@ -77,7 +77,7 @@ func shutdownIPVS(t *T) {
 
 // nothingLeft asserts that a director that has stopped in order leaves no address, no process and no socket.
 func (l *lab) nothingLeft(d *director) {
-	if holds, err := d.node.Holds(topology.VIP); err != nil || holds {
+	if holds, err := d.node.Holds(l.vip); err != nil || holds {
 		l.Errorf("%s holds the VIP after its end (%v)", d.node.Name, err)
 	}
 	pids, err := d.node.Pids()

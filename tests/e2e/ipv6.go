@@ -2,9 +2,9 @@ package e2e
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/probe"
@@ -26,11 +26,8 @@ const unicast6 = "  unicast { peers = [\"2001:db8:77::1\", \"2001:db8:77::2\"] }
 // dead node is succeeded within the down interval.
 func ipv6(edits ...edit) func(*T) {
 	return func(t *T) {
-		l := newNet(t)
+		l := newNet6(t)
 		l.echoes()
-		for _, name := range []string{topology.Client, topology.LB1, topology.LB2} {
-			l.number6(name)
-		}
 		for _, name := range []string{topology.LB1, topology.LB2} {
 			l.Background(func(ctx context.Context) error {
 				return probe.Echo(ctx, l.Node(name).NS, netip.AddrPortFrom(vip6, probe.Port), name)
@@ -47,6 +44,15 @@ func ipv6(edits ...edit) func(*T) {
 	}
 }
 
+// newNet6 is the network with IPv6 addresses.
+func newNet6(t *T) *lab {
+	l := newNet(t)
+	for _, name := range []string{topology.Client, topology.LB1, topology.LB2} {
+		l.number6(name)
+	}
+	return l
+}
+
 // number6 gives a node its global address, at once.
 func (l *lab) number6(name string) {
 	n := l.Node(name)
@@ -57,22 +63,7 @@ func (l *lab) number6(name string) {
 
 // owner6 says what is wrong when not just that node holds both IPv6 VIPs.
 func (l *lab) owner6(name string) error {
-	for _, vip := range []netip.Addr{vip6, localVIP6} {
-		var holders []string
-		for _, n := range []string{topology.LB1, topology.LB2} {
-			out, err := l.Node(n).Output("ip", "-6", "-o", "address", "show", "dev", "eth0")
-			if err != nil {
-				return err
-			}
-			if strings.Contains(out, " "+vip.String()+"/128 ") {
-				holders = append(holders, n)
-			}
-		}
-		if got := strings.Join(holders, " and "); got != name {
-			return fmt.Errorf("%v is held by %q, want %q", vip, got, name)
-		}
-	}
-	return nil
+	return errors.Join(l.holds(vip6, name), l.holds(localVIP6, name))
 }
 
 // both is the probe of a datagram each millisecond in each family.

@@ -28,6 +28,8 @@ type lab struct {
 	*topology.Net
 	lb1, lb2 *director
 	rs1, rs2 *web
+	// vip is the address that is measured and whose owner is asked for.
+	vip netip.Addr
 	// local are the servers that the directors track.
 	local map[string]*web
 }
@@ -37,14 +39,14 @@ func newNet(t *T) *lab {
 	n, err := topology.New()
 	t.Must(err)
 	t.Cleanup(func() { t.Must(n.Close()) })
-	return &lab{T: t, Net: n, local: map[string]*web{}}
+	return &lab{T: t, Net: n, vip: topology.VIP, local: map[string]*web{}}
 }
 
 // echoes has a UDP echo for the VIP on both directors: who holds the VIP answers with its name.
 func (l *lab) echoes() {
 	for _, name := range []string{topology.LB1, topology.LB2} {
 		l.Background(func(ctx context.Context) error {
-			return probe.Echo(ctx, l.Node(name).NS, netip.AddrPortFrom(topology.VIP, probe.Port), name)
+			return probe.Echo(ctx, l.Node(name).NS, netip.AddrPortFrom(l.vip, probe.Port), name)
 		})
 	}
 }
@@ -111,10 +113,13 @@ func (l *lab) alone(name string) {
 }
 
 // owner says what is wrong when not just that node holds the VIP; an empty name stands for nobody.
-func (l *lab) owner(name string) error {
+func (l *lab) owner(name string) error { return l.holds(l.vip, name) }
+
+// holds says what is wrong when not just that node holds an address.
+func (l *lab) holds(vip netip.Addr, name string) error {
 	var holders []string
 	for _, n := range []string{topology.LB1, topology.LB2} {
-		holds, err := l.Node(n).Holds(topology.VIP)
+		holds, err := l.Node(n).Holds(vip)
 		if err != nil {
 			return err
 		}
@@ -123,14 +128,14 @@ func (l *lab) owner(name string) error {
 		}
 	}
 	if got := strings.Join(holders, " and "); got != name {
-		return fmt.Errorf("the VIP is held by %q, want %q", got, name)
+		return fmt.Errorf("%v is held by %q, want %q", vip, got, name)
 	}
 	return nil
 }
 
 // measure probes from the client until the returned function is called.
 func (l *lab) measure(c probe.Config) (stop func() probe.Report) {
-	c.VIP = topology.VIP
+	c.VIP = l.vip
 	p, err := probe.New(l.Node(topology.Client), c)
 	l.Must(err)
 	var r probe.Report

@@ -9,9 +9,12 @@ import (
 	"github.com/vipward/vipward/tests/lab/topology"
 )
 
-const (
-	virtualMAC = "00:00:5e:00:01:33"
-	vmacLink   = "vrrp.51"
+// virtualRouter is what a virtual MAC address is called in one family (RFC 9568 section 7.3).
+type virtualRouter struct{ mac, link string }
+
+var (
+	virtual4 = virtualRouter{"00:00:5e:00:01:33", "vrrp.51"}
+	virtual6 = virtualRouter{"00:00:5e:00:02:33", "vrrp6.51"}
 )
 
 // useVMAC gives the virtual router a hardware address of its own.
@@ -20,8 +23,19 @@ func useVMAC() edit {
 }
 
 // vmac moves the VIP by a hand-over and by a crash: its clients never hear of another hardware address.
-func vmac(t *T) {
-	l := newPair(t, useVMAC())
+func vmac(t *T) { newPair(t, useVMAC()).keepsMAC(virtual4) }
+
+// vmac6 does so with a VIP of IPv6.
+func vmac6(t *T) {
+	l := newNet6(t)
+	l.vip = vip6
+	l.echoes()
+	only6 := edit{"  virtual_address \"10.77.0.100/32\" {\n    advertised = false\n    label      = \"eth0:web\"\n  }\n", ""}
+	l.directors("pair-v6.hcl", useVMAC(), only6)
+	l.keepsMAC(virtual6)
+}
+
+func (l *lab) keepsMAC(v virtualRouter) {
 	l.up()
 	stop := l.measure(udp())
 	time.Sleep(500 * time.Millisecond)
@@ -31,40 +45,40 @@ func vmac(t *T) {
 	l.alone(topology.LB2)
 	r := stop()
 	l.lossless("failover", r, "lb1", "lb2")
-	l.sameMAC(r)
+	l.sameMAC(v, r)
 
 	stop = l.measure(udp())
 	time.Sleep(500 * time.Millisecond)
 	l.lb2.kill()
-	t.Figure("takeover after", l.lb1.await("MASTER", down+slack))
+	l.Figure("takeover after", l.lb1.await("MASTER", down+slack))
 	l.alone(topology.LB1)
 	l.lb2.start() // it removes what it had left
 	l.lb2.await("BACKUP", notice+slack)
 	time.Sleep(time.Second)
-	l.sameMAC(stop())
+	l.sameMAC(v, stop())
 
 	l.lb1.terminate()
 	l.lb2.await("MASTER", slack)
 	l.nothingLeft(l.lb1)
-	if out, err := l.Node(topology.LB1).Output("ip", "-o", "link"); err != nil || strings.Contains(out, vmacLink) {
-		t.Errorf("lb1 left its virtual interface (%v): %s", err, out)
+	if out, err := l.Node(topology.LB1).Output("ip", "-o", "link"); err != nil || strings.Contains(out, v.link) {
+		l.Errorf("lb1 left its virtual interface (%v): %s", err, out)
 	}
 }
 
 // sameMAC asserts that all that the client has heard of the VIP is its virtual hardware address.
-func (l *lab) sameMAC(r probe.Report) {
+func (l *lab) sameMAC(v virtualRouter, r probe.Report) {
 	if len(r.Wire.Replies) == 0 || len(r.Wire.Gratuitous) == 0 {
 		l.Errorf("the client heard %d answers and %d announcements, want some of each", len(r.Wire.Replies), len(r.Wire.Gratuitous))
 	}
 	for _, c := range append(r.Wire.Replies, r.Wire.Gratuitous...) {
-		if c.MAC != virtualMAC {
-			l.Errorf("the VIP was said to be at %s, want %s", c.MAC, virtualMAC)
+		if c.MAC != v.mac {
+			l.Errorf("the VIP was said to be at %s, want %s", c.MAC, v.mac)
 			break
 		}
 	}
-	out, err := l.Node(topology.Client).Output("ip", "neighbour", "show", topology.VIP.String())
-	if err != nil || !strings.Contains(out, virtualMAC) {
-		l.Errorf("the client has the VIP as %q (%v), want it at %s", strings.TrimSpace(out), err, virtualMAC)
+	out, err := l.Node(topology.Client).Output("ip", "neighbour", "show", l.vip.String())
+	if err != nil || !strings.Contains(out, v.mac) {
+		l.Errorf("the client has the VIP as %q (%v), want it at %s", strings.TrimSpace(out), err, v.mac)
 	}
 }
 

@@ -235,10 +235,10 @@ func (n *Node) Addresses() ([]netip.Prefix, error) {
 // Holds tells whether the node has the VIP, on any of its interfaces.
 func (n *Node) Holds(vip netip.Addr) (holds bool, err error) {
 	err = n.Do(func() error {
-		list, err := netlink.AddrList(nil, netlink.FAMILY_V4)
+		list, err := netlink.AddrList(nil, netlink.FAMILY_ALL)
 		for _, a := range list {
-			ip, _ := netip.AddrFromSlice(a.IP.To4())
-			holds = holds || ip == vip
+			ip, _ := netip.AddrFromSlice(a.IP)
+			holds = holds || ip.Unmap() == vip
 		}
 		return err
 	})
