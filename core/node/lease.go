@@ -42,7 +42,13 @@ func (i *instance) mayRise() bool {
 
 // renew confirms the lease with the adverts that were just made: a daemon that does not speak loses its VIPs.
 func (n *Node) renew(now time.Time, i *instance, sent []vrrp.Advert) {
-	if !i.holds || len(sent) == 0 || sent[len(sent)-1].Priority == 0 {
+	if !i.holds || len(sent) == 0 {
+		return
+	}
+	if sent[len(sent)-1].Priority == 0 {
+		if i.router.HandingOver() { // the next advert may come later than the end of a lease that is told of as seldom as ever
+			i.renewed, i.wished, n.dirty = now, time.Time{}, true
+		}
 		return
 	}
 	i.renewed = now

@@ -44,3 +44,24 @@ func TestRenewalsOfShortLeasesAreToldAtOnce(t *testing.T) {
 		t.Errorf("%d addresses were held, want 3", len(renewed))
 	}
 }
+
+// A hand-over that nobody answers goes on for longer than the least lease runs.
+func TestAHandOverRenewsTheLease(t *testing.T) {
+	cfg := config()
+	cfg.Checkers, cfg.Services, cfg.Instances[0].Tracks = nil, nil, nil
+	cfg.Instances[0].VRRP.Interval = 500 * time.Millisecond
+	r := start(t, cfg)
+	for r.desired == nil || len(r.desired.Addresses) == 0 {
+		r.now = r.node.Deadline()
+		r.give(Timeout{})
+	}
+	r.now = r.now.Add(400 * time.Millisecond)
+	r.give(Failover{Instance: "web", ID: 1})
+	for end := r.now.Add(5 * time.Second); r.now.Before(end); {
+		if a := r.desired.Addresses[0]; r.now.Sub(a.Renewed) > a.Lease {
+			t.Fatalf("a lease of %s was confirmed %s ago", a.Lease, r.now.Sub(a.Renewed))
+		}
+		r.now = r.node.Deadline()
+		r.give(Timeout{})
+	}
+}
