@@ -141,11 +141,6 @@ func (j *judge) orphan(i int, h *host) bool {
 		}
 	}
 	segment := j.w.scenario.Instances[i].Segment
-	for _, o := range j.w.hosts {
-		if v := j.views[i][o.n]; v.state == vrrp.Master && v.resigned && o.running() {
-			return false // a hand-over with fast adverts takes longer than a lease of one second
-		}
-	}
 	for _, o := range j.w.owners(i * maxVIPs) {
 		if o == h || j.w.hears(segment, h, o) {
 			return false

@@ -83,7 +83,7 @@ func (g generator) instance(t Topology, n int, fast bool) Spec {
 		s.Delay = span(one(g, 3*time.Second, 10*time.Second, 20*time.Second))
 	}
 	for range t.Nodes {
-		s.Priority = append(s.Priority, uint8(one(g, 50, 100, 100, 150, 200, 250, 254, 2+g.IntN(253))))
+		s.Priority = append(s.Priority, one(g, 50, 100, 100, 150, 200, 250, 254, 2+g.IntN(253)))
 	}
 	if g.chance(5) {
 		s.Priority[g.IntN(t.Nodes)] = 255

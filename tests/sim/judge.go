@@ -29,7 +29,7 @@ type view struct {
 	state    vrrp.State
 	since    time.Duration
 	left     time.Duration // when it stopped to be master with the VIPs, while its process ran
-	spoke    time.Duration // the last advert that was no resignation
+	spoke    time.Duration // the last advert that it sent as master
 	resigned bool          // the last advert was one, or had the lowest priority, which invites others
 }
 
@@ -131,8 +131,8 @@ func (j *judge) lost(_ *host, v int) { j.dirty(j.w.vips[v].instance) }
 func (j *judge) overlaps(i, v int, h, dead *host) {
 	s := dead.active.specs[i]
 	silence := j.w.now - j.views[i][dead.n].spoke
-	if s.Unleased || time.Duration(s.Interval) < 500*time.Millisecond || !j.w.alike(i) || silence < 3*time.Duration(s.Interval) {
-		return
+	if s.Unleased || time.Duration(s.Interval) < 500*time.Millisecond || !j.w.alike(i) || silence < j.w.down(h, i)-time.Millisecond {
+		return // it preempts, and did not wait for silence
 	}
 	j.w.fail("I2 dead owner", "%s takes %s, and %s, whose process has said nothing for %s, still holds it",
 		h.name(), j.w.key(v).Prefix, dead.name(), silence)
@@ -144,7 +144,7 @@ func (j *judge) sent(h *host, segment int, a node.Advert) {
 		if s.Segment == segment && s.VRID == a.Payload[1] && s.IPv6 == a.Source.Is6() {
 			v := &j.views[i][h.n]
 			v.resigned = resigns(a)
-			if a.Payload[2] > 0 {
+			if a.Payload[2] > 0 || v.state == vrrp.Master { // by a hand-over the lease is renewed, too
 				v.spoke = j.w.now
 			}
 		}
@@ -196,6 +196,11 @@ func (j *judge) transition(h *host, i int, to vrrp.State, out node.Output) {
 	}
 	v.state, v.since = to, j.w.now
 	j.dirty(i)
+	if mates := j.w.scenario.mates(i); len(mates) > 1 && to == vrrp.Backup {
+		for _, m := range mates {
+			j.none[m][h.n].on = false // the group begins to wait anew with its last member
+		}
+	}
 }
 
 // wish checks that what is announced is held as well, and that nothing is left after the end.

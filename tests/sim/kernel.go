@@ -55,6 +55,7 @@ func (k *kernel) put(v int, valid time.Duration) {
 		a.on = true
 		k.w.tell("%s holds %s", k.h.name(), k.w.key(v).Prefix.Addr())
 		k.w.judge.gained(k.h, v)
+		k.w.changed(k.h, v)
 	}
 	a.until = 0
 	if valid == 0 {
@@ -76,6 +77,13 @@ func (k *kernel) drop(v int, why string) {
 		a.on = false
 		k.w.tell("%s loses %s: %s", k.h.name(), k.w.key(v).Prefix.Addr(), why)
 		k.w.judge.lost(k.h, v)
+		k.w.changed(k.h, v)
+	}
+}
+
+func (w *World) changed(h *host, v int) {
+	if w.byHeld != nil {
+		w.byHeld(h, v, h.held[v].on)
 	}
 }
 

@@ -51,7 +51,7 @@ type Spec struct {
 	Version uint8
 	IPv6    bool `json:",omitempty"`
 	// Priority of each node.
-	Priority []uint8
+	Priority []int
 	Interval span
 	VIPs     int
 	Preempt  bool `json:",omitempty"`
@@ -155,7 +155,7 @@ func (t Topology) instance(n, i int, s Spec) node.Instance {
 	in := node.Instance{
 		Name: instanceName(i), Interface: segmentName(s.Segment),
 		VRRP: vrrp.Config{
-			VRID: s.VRID, Version: s.Version, Priority: s.Priority[n], Interval: time.Duration(s.Interval),
+			VRID: s.VRID, Version: s.Version, Priority: uint8(s.Priority[n]), Interval: time.Duration(s.Interval),
 			Preempt: s.Preempt, PreemptDelay: time.Duration(s.Delay), StartMaster: s.StartMaster, Sync: t.group(i) >= 0,
 		},
 		Garp:  desired.Garp{Repeat: 5, Delay: 5 * time.Second, RefreshRepeat: 1},
@@ -173,7 +173,7 @@ func (t Topology) instance(n, i int, s Spec) node.Instance {
 		if m == n {
 			continue
 		}
-		in.PeerPriority = max(in.PeerPriority, s.Priority[m])
+		in.PeerPriority = max(in.PeerPriority, uint8(s.Priority[m]))
 		if s.Unicast {
 			a := addresses(m, s.Segment)
 			in.VRRP.Peers = append(in.VRRP.Peers, a[b2i(s.IPv6)])

@@ -35,8 +35,10 @@ type World struct {
 	trace    []string
 	lines    int // that the trace keeps at least
 	sum      uint64
-	packets  bool          // are told of in the trace as well
-	actions  func(h *host) // looks at each action of a process, where somebody counts them
+	each     func()                        // looks on after each event, where somebody measures
+	byHeld   func(h *host, v int, on bool) // the same of each VIP that is taken or lost
+	packets  bool                          // are told of in the trace as well
+	actions  func(h *host)                 // looks at each action of a process, where somebody counts them
 }
 
 // vip is one address that the world may see, whether or not it is configured at present.
@@ -100,6 +102,9 @@ func (w *World) run(end time.Duration) {
 		w.sum = (w.sum ^ uint64(w.now)) * 1099511628211
 		it.f()
 		w.judge.look()
+		if w.each != nil {
+			w.each()
+		}
 	}
 	if w.failure == nil {
 		w.now = end
