@@ -144,11 +144,16 @@ func (s Service) same(o Service) bool {
 		s.Granularity == o.Granularity && s.Engine == o.Engine
 }
 
+// equal compares two lists, of which most are the very same one.
+func equal[T comparable](a, b []T) bool {
+	same := len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0])
+	return same || slices.Equal(a, b)
+}
+
 // SameServices tells whether two wishes for IPVS are the same in everything, order included.
 func SameServices(a, b []Service) bool {
 	return slices.EqualFunc(a, b, func(x, y Service) bool {
-		return x.ServiceKey == y.ServiceKey && x.same(y) && slices.Equal(x.Destinations, y.Destinations) &&
-			x.Drain == y.Drain && slices.Equal(x.Gone, y.Gone)
+		return x.ServiceKey == y.ServiceKey && x.same(y) && equal(x.Destinations, y.Destinations) && x.Drain == y.Drain && equal(x.Gone, y.Gone)
 	})
 }
 

@@ -36,6 +36,7 @@ type Node struct {
 	groups    []*group
 	checks    map[string]*check
 	services  []*service
+	unjudged  []*service // by this step
 	links     Links
 
 	started  time.Time // zero before Start
@@ -170,6 +171,7 @@ func (n *Node) Configure(now time.Time, cfg Config) Output {
 
 // finish lets time and the new facts act on the instances that they concern, and closes the output.
 func (n *Node) finish(now time.Time) Output {
+	n.judgeRest(now)
 	n.tend(now)
 	n.listen(now)
 	n.choose(now)

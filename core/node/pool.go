@@ -120,10 +120,12 @@ func slowStep(slow time.Duration) time.Duration { return max(slow/slowSteps, 100
 // rise notes when a server came up, for its slow start. There is none while the daemon starts, where all servers come up, and
 // none where no other server is up that could do the work meanwhile.
 func (n *Node) rise(now time.Time, v *service, s *server) {
-	starting := s.status == health.Unknown && now.Sub(n.started) < StartGrace
-	others := slices.ContainsFunc(v.servers, func(o *server) bool { return o != s && o.status == health.Up })
 	s.risen = time.Time{}
-	if v.cfg.SlowStart > 0 && !starting && others {
+	starting := s.status == health.Unknown && now.Sub(n.started) < StartGrace
+	if v.cfg.SlowStart == 0 || starting {
+		return
+	}
+	if slices.ContainsFunc(v.servers, func(o *server) bool { return o != s && o.status == health.Up }) {
 		s.risen = now
 	}
 }
@@ -197,6 +199,13 @@ func (n *Node) inTable(now time.Time, v *service, s *server) (weight int, there 
 // wish is what IPVS should hold, once for each address of the service: the servers that are up or kept, with weight 0 those
 // that inhibit_on_failure keeps, and the sorry server while it serves.
 func (n *Node) wishService(now time.Time, v *service) []desired.Service {
+	if v.wished == nil {
+		v.wished = n.makeWish(now, v)
+	}
+	return v.wished
+}
+
+func (n *Node) makeWish(now time.Time, v *service) []desired.Service {
 	in := make([]desired.Destination, 0, len(v.servers)+1)
 	var gone []desired.Destination
 	for _, s := range v.servers {

@@ -1,10 +1,11 @@
 package node
 
 import (
-	"slices"
+	"net/netip"
 	"strconv"
 	"time"
 
+	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/event"
 	"github.com/vipward/vipward/core/health"
 )
@@ -21,6 +22,8 @@ type service struct {
 	rows     []RealServerStatus // of the servers as the last snapshot showed them; nil where they have changed
 	drawn    time.Time          // when rows were made
 	measured bool               // that a check has new figures since
+	wished   []desired.Service  // what the kernel should hold of it; nil where something has changed since
+	unjudged bool               // a server has changed, and the service itself was not judged since
 }
 
 // server is one real server.
@@ -44,33 +47,31 @@ type server struct {
 
 // adoptServices takes the services of the configuration over, keeping the state of servers that stay.
 func (n *Node) adoptServices(now time.Time) {
-	old := n.services
-	n.services = make([]*service, 0, len(n.cfg.Services))
+	old := make(map[string]*service, len(n.services))
+	for _, v := range n.services {
+		old[v.cfg.Name] = v
+	}
+	n.services, n.unjudged = make([]*service, 0, len(n.cfg.Services)), nil
 	for _, c := range n.cfg.Services {
-		v := &service{cfg: c}
-		var before *service
-		if k := slices.IndexFunc(old, func(o *service) bool { return o.cfg.Name == c.Name }); k >= 0 {
-			before, v.up, v.suspect, v.good = old[k], old[k].up, old[k].suspect, old[k].good
+		v := &service{cfg: c, servers: make([]*server, 0, len(c.RealServers))}
+		known := map[netip.AddrPort]*server{}
+		if before := old[c.Name]; before != nil {
+			v.up, v.suspect, v.good = before.up, before.suspect, before.good
+			for _, s := range before.servers {
+				known[s.cfg.Destination.Address] = s
+			}
 		}
 		for _, r := range c.RealServers {
-			v.servers = append(v.servers, before.server(r, now))
+			s := known[r.Destination.Address]
+			if s == nil {
+				s = &server{status: health.Unknown, since: now}
+			}
+			s.cfg = r
+			v.servers = append(v.servers, s)
 		}
 		n.services = append(n.services, v)
 	}
 	n.judgeServices(now)
-}
-
-// server is the state of a real server after a reload: that from before where there was one.
-func (v *service) server(cfg RealServer, now time.Time) *server {
-	if v != nil {
-		for _, s := range v.servers {
-			if s.cfg.Destination.Address == cfg.Destination.Address {
-				s.cfg = cfg
-				return s
-			}
-		}
-	}
-	return &server{cfg: cfg, status: health.Unknown, since: now}
 }
 
 // judgeServices brings every server and service to what the checks say, with an event for each change.
@@ -83,22 +84,30 @@ func (n *Node) judgeServices(now time.Time) {
 	}
 }
 
-// judgePlaces is judgeServices for a few servers.
+// judgePlaces judges a few servers. Their services are judged at the end of the step, once for all results that came together.
 func (n *Node) judgePlaces(now time.Time, places []place) {
 	for _, p := range places {
 		n.judgeServer(now, p.service, p.server)
-	}
-	for k, p := range places {
-		if k+1 == len(places) || places[k+1].service != p.service { // those of one service stand together
-			n.judgeService(now, p.service)
+		if !p.service.unjudged {
+			p.service.unjudged = true
+			n.unjudged = append(n.unjudged, p.service)
 		}
 	}
+}
+
+// judgeRest judges the services whose servers have changed in this step.
+func (n *Node) judgeRest(now time.Time) {
+	for _, v := range n.unjudged {
+		v.unjudged = false
+		n.judgeService(now, v)
+	}
+	n.unjudged = n.unjudged[:0]
 }
 
 func (n *Node) judgeServer(now time.Time, v *service, s *server) {
 	status, reason := n.verdict(s.cfg)
 	status, reason = s.damp(now, v.cfg.Damping, status, reason)
-	s.reason, v.rows = reason, nil
+	s.reason, v.rows, v.wished = reason, nil, nil
 	n.weigh(v, s, status)
 	if status == s.status {
 		return
@@ -159,6 +168,7 @@ func (n *Node) verdict(cfg RealServer) (status health.Status, reason string) {
 
 // judgeService brings a service to what its servers are. A hysteresis keeps it from going to and fro.
 func (n *Node) judgeService(now time.Time, v *service) {
+	v.wished = nil
 	n.eject(now, v)
 	if up := v.weight() >= v.need(); up != v.up {
 		v.up, n.dirty = up, true
