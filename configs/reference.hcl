@@ -340,8 +340,8 @@ virtual_server "web" {
       fall           = 1
       retry_interval = "1s"   # interval after the first failure; the interval without it
       initial        = "down" # verdict before the first result: up or down
-      warmup         = "0s"   # others are not yet supported
-      on_unknown     = "keep" # others are not yet supported
+      warmup         = "1s"   # the first run comes after a random part of it; up to the interval; 1s, or the interval where that is less
+      on_unknown     = "keep" # what a check that cannot be made, or of which nothing is heard, does: keep leaves all as it is; down, up
 
       # weight = 10 # with it the check does not decide about up and down: it adds this to the server's weight while it passes
 

@@ -52,7 +52,6 @@ func (l *loading) opened(k kid, s spec, content *hcl.BodyContent, perNode bool) 
 		}
 		b.kids = append(b.kids, inner)
 	}
-	b.refuseLater()
 	return b
 }
 
@@ -77,24 +76,6 @@ func (b *block) single(blockType string, s spec) *block {
 		b.fault(more.at, "%s has more than one block %s", b.name, blockType).because("It is at %s already. Join the two.", place(all[0].at))
 	}
 	return all[0]
-}
-
-// refuseLater reports the attributes of later releases, unless they say what is so today.
-func (b *block) refuseLater() {
-	for name, when := range b.spec.later {
-		v, ok := b.take(name)
-		if !ok || when.holds != cty.NilVal && sameValue(v.Value, when.holds) {
-			continue
-		}
-		b.notYet(v.at, name, when.until)
-	}
-}
-
-func sameValue(a, b cty.Value) bool {
-	if a.Type().IsTupleType() || a.Type().IsListType() || a.Type().IsSetType() {
-		return b.Type().IsTupleType() && a.LengthInt() == 0
-	}
-	return a.Type() == b.Type() && a.RawEquals(b)
 }
 
 // value is a known value, not null, with its place.

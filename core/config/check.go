@@ -17,6 +17,7 @@ import (
 type timing struct {
 	interval, timeout, retry time.Duration
 	rise, fall               int
+	warmup                   time.Duration
 }
 
 // or fills what is not given from another.
@@ -83,7 +84,7 @@ func (l *loading) readCheckers(kids map[string][]kid) {
 		x := &checker{at: c.label, node: node.Checker{
 			Name: name, Check: id, Plugin: c.name, Health: t.health(c.initial(health.Unknown)),
 		}}
-		x.check = Check{ID: id, Kind: c.name, Name: "checker " + name, Interval: t.interval, Timeout: t.timeout}
+		x.check = Check{ID: id, Kind: c.name, Name: "checker " + name, Interval: t.interval, Timeout: t.timeout, Warmup: min(t.interval, maxWarmup)}
 		x.check.connect(c.connection(), netip.AddrPort{}, c.block)
 		x.check.Config, _ = c.decode()
 		if _, ok := l.checkers[name]; ok {
@@ -108,6 +109,12 @@ type serverCheck struct {
 	weight   int
 }
 
+// maxWarmup is within what time the first run of a check comes unless its block says otherwise.
+const maxWarmup = time.Second
+
+// onUnknown is what a check that cannot be made is taken for.
+var onUnknown = map[string]health.Status{"keep": health.Unknown, "down": health.Down, "up": health.Up}
+
 // serverChecks reads the blocks `check` within a virtual server or a real server.
 func (b *block) serverChecks() []serverCheck {
 	var out []serverCheck
@@ -117,7 +124,9 @@ func (b *block) serverChecks() []serverCheck {
 		}
 		c := b.openComponent(kid{k, b.src}, pluginv1.Kind_CHECKER, checkSpec(), b.perNode)
 		t := c.timing(b.defaults.check.or(serverTiming()))
+		t.warmup = c.duration("warmup", min(t.interval, maxWarmup), span{0, t.interval, 0, "The first run comes within it: 0s to the interval, " + t.interval.String() + "."})
 		x := serverCheck{kind: c.name, timing: t, health: t.health(c.initial(health.Down)), how: c.connection(), block: c.block}
+		x.health.OnUnknown = onUnknown[c.choice("on_unknown", "keep", "keep", "down", "up")]
 		_, x.weighted = c.take("weight")
 		x.weight = c.integer("weight", 0, -65535, 65535, "The weight that is added while the check passes is -65535 to 65535.")
 		x.config, _ = c.decode()

@@ -58,7 +58,7 @@ func (l *loading) declaration(name string) Plugin {
 // clash is the first name that both the core and the plugin take.
 func clash(core spec, s *pluginv1.Schema) string {
 	for _, a := range s.GetAttributes() {
-		if _, ok := core.later[a.GetName()]; ok || slices.Contains(core.attrs, a.GetName()) {
+		if slices.Contains(core.attrs, a.GetName()) {
 			return a.GetName()
 		}
 	}

@@ -63,6 +63,8 @@ type Check struct {
 	Mark   uint32
 	// Interval, Timeout and RetryInterval are the timing. RetryInterval is used after the first failure; 0 for Interval.
 	Interval, Timeout, RetryInterval time.Duration
+	// Warmup is within what time the first run comes, a random part of it.
+	Warmup time.Duration
 	// Labels go to the plugin with the target.
 	Labels map[string]string
 }

@@ -111,6 +111,8 @@ func TestFaults(t *testing.T) {
 		{"a service without servers", "virtual_server \"web\" {\n  address = \"10.0.0.100:80\"\n  forward = \"nat\"\n}", 1, "has no real_server"},
 		{"thresholds upside down", strings.Replace(around(""), "11:80\" {}", "11:80\" {\n upper_threshold = 1\n lower_threshold = 2\n}", 1), 6, "lower_threshold is above upper_threshold"},
 		{"granularity without persistence", strings.Replace(around(""), "forward", "persistence_granularity = 24\n  forward", 1), 3, "persistence_granularity without persistence"},
+		{"a warm-up longer than the interval", around("interval = \"5s\"\nwarmup = \"6s\""), 7, "The first run comes within it: 0s to the interval, 5s. This is 6s."},
+		{"an unknown on_unknown", around(`on_unknown = "fail"`), 6, `on_unknown cannot be "fail"`},
 		// IPVS as a whole.
 		{"an exchange of connections for nobody", instanceWith("web", vip) + "ipvs {\n sync {\n  interface = \"eth0\"\n }\n}", 7, "sync has no instance"},
 		{"an exchange of connections for another", instanceWith("web", vip) + "ipvs {\n sync {\n  interface = \"eth0\"\n  instance = \"wbe\"\n }\n}", 9, `no vrrp_instance "wbe"`},

@@ -41,7 +41,7 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 			Destination: desired.Destination{Address: netip.MustParseAddrPort("10.77.0." + n + ":80"), Forward: desired.DR, Weight: 1},
 			Checks: []node.ServerCheck{{
 				Check: "server/web/10.77.0." + n + ":80/0", Plugin: "http",
-				Health: health.Config{Rise: 1, Fall: 2, Initial: health.Down, FreshFor: 3500 * time.Millisecond},
+				Health: health.Config{Rise: 1, Fall: 2, Initial: health.Down, OnUnknown: health.Unknown, FreshFor: 3500 * time.Millisecond},
 			}},
 		}
 	}
@@ -49,7 +49,7 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 		return Check{
 			ID: "server/web/10.77.0." + n + ":80/0", Kind: "http", Name: "web 10.77.0." + n + ":80",
 			Config: []byte(`{"path":"/index.html","status":[200]}`), Target: netip.MustParseAddrPort("10.77.0." + n + ":80"),
-			Interval: time.Second, Timeout: 500 * time.Millisecond,
+			Interval: time.Second, Timeout: 500 * time.Millisecond, Warmup: time.Second,
 		}
 	}
 	vip := netip.MustParsePrefix("10.77.0.100/32")
@@ -86,6 +86,7 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 		Checks: []Check{
 			{
 				ID: "checker/local", Kind: "http", Name: "checker local", Interval: 500 * time.Millisecond, Timeout: 300 * time.Millisecond,
+				Warmup: 500 * time.Millisecond,
 				Config: []byte(`{"status":[200],"url":"http://127.0.0.1:8081/alive"}`),
 			},
 			check("11"), check("12"),
@@ -209,7 +210,7 @@ virtual_server "web" {
 		t.Errorf("the checks differ (-want +got):\n%s", d)
 	}
 	verdicts := []health.Config{
-		{Rise: 1, Fall: 2, Initial: health.Up, FreshFor: 20 * time.Second}, {Rise: 1, Fall: 4, Initial: health.Down, FreshFor: 20 * time.Second},
+		{Rise: 1, Fall: 2, Initial: health.Up, OnUnknown: health.Unknown, FreshFor: 20 * time.Second}, {Rise: 1, Fall: 4, Initial: health.Down, OnUnknown: health.Unknown, FreshFor: 20 * time.Second},
 	}
 	for i, k := range c.Node.Services[0].RealServers[1].Checks {
 		if k.Health != verdicts[i] {

@@ -34,7 +34,7 @@ func (b *block) ownTrack(k kid, kind node.TrackKind, plugin string) node.Track {
 	t.Weight, t.Weighted = c.weight()
 	when := c.timing(b.defaults.check.or(checkerTiming()))
 	judge := when.health(c.initial(health.Unknown))
-	x := Check{Kind: plugin, Interval: when.interval, Timeout: when.timeout}
+	x := Check{Kind: plugin, Interval: when.interval, Timeout: when.timeout, Warmup: min(when.interval, maxWarmup)}
 	x.connect(c.connection(), netip.AddrPort{}, c.block)
 	text, ok := c.decode()
 	if !ok {

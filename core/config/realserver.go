@@ -155,7 +155,7 @@ func (l *loading) tie(service string, server netip.AddrPort, checks []serverChec
 		out = append(out, node.ServerCheck{Check: id, Plugin: c.kind, Health: c.health, Weighted: c.weighted, Weight: c.weight})
 		x := Check{
 			ID: id, Kind: c.kind, Name: fmt.Sprintf("%s %v", service, server), Config: c.config,
-			Interval: c.timing.interval, Timeout: c.timing.timeout, RetryInterval: c.timing.retry,
+			Interval: c.timing.interval, Timeout: c.timing.timeout, RetryInterval: c.timing.retry, Warmup: c.timing.warmup,
 		}
 		x.connect(c.how, server, c.block)
 		l.cfg.Checks = append(l.cfg.Checks, x)

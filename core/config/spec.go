@@ -5,31 +5,20 @@ import (
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
-	"github.com/zclconf/go-cty/cty"
 )
 
 // spec says what one type of block takes.
 type spec struct {
 	attrs  []string
 	blocks []hcl.BlockHeaderSchema
-	// later are the attributes that a later release builds.
-	later map[string]later
 	// laterBlocks are the blocks that a later release builds, with what to do until then.
 	laterBlocks map[string]string
-}
-
-// later is an attribute of a later release.
-type later struct {
-	// holds is the value that says what is so today, and may be written; NilVal for none.
-	holds cty.Value
-	// until is what to do until then.
-	until string
 }
 
 // schema is the block's schema for HCL. Nothing is required there: [block.required] says it better.
 func (s spec) schema() *hcl.BodySchema {
 	schema := &hcl.BodySchema{Blocks: slices.Clone(s.blocks)}
-	for _, name := range slices.Concat(s.attrs, slices.Sorted(maps.Keys(s.later))) {
+	for _, name := range s.attrs {
 		schema.Attributes = append(schema.Attributes, hcl.AttributeSchema{Name: name})
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.laterBlocks)) {
@@ -157,12 +146,7 @@ func timingSpec() spec { return spec{attrs: []string{"interval", "timeout", "ris
 func checkerSpec() spec { return timingSpec().with(spec{attrs: []string{"initial"}}) }
 
 func checkSpec() spec {
-	s := timingSpec().with(spec{attrs: []string{"retry_interval", "initial", "weight"}})
-	s.later = map[string]later{
-		"warmup":     {cty.StringVal("0s"), "Leave it out: the first runs are spread over the interval by themselves."},
-		"on_unknown": {cty.StringVal("keep"), "Leave it out, or write on_unknown = \"keep\": a check that cannot be made changes nothing."},
-	}
-	return s
+	return timingSpec().with(spec{attrs: []string{"retry_interval", "initial", "weight", "warmup", "on_unknown"}})
 }
 
 func garpSpec() spec {

@@ -34,6 +34,8 @@ type Config struct {
 	Fall int
 	// Initial is the verdict before the first result; Unknown where nothing is to happen before it.
 	Initial Status
+	// OnUnknown is what a check that cannot be made is taken for: Up or Down; Unknown, the default, leaves the verdict as it is.
+	OnUnknown Status
 	// FreshFor is how long a result is good; see [FreshFor]. 0 for ever.
 	FreshFor time.Duration
 }
@@ -68,6 +70,9 @@ func normal(cfg Config) Config {
 	if cfg.Initial == "" {
 		cfg.Initial = Unknown
 	}
+	if cfg.OnUnknown == "" {
+		cfg.OnUnknown = Unknown
+	}
 	return cfg
 }
 
@@ -94,11 +99,32 @@ func (c *Check) Restore(status Status, last Observation) {
 	c.status, c.last, c.streak, c.judged = status, last, 0, true
 }
 
-// Observe takes one result and tells whether the verdict changed. An [Error] neither counts nor ends a row. The
-// first pass ever is enough for Up, whatever Rise says: Rise guards a target that has failed, not one that was never seen.
+// Presume takes the target at once for what [Config.OnUnknown] says, since nothing has been heard of it for too long, and tells
+// whether the verdict changed.
+func (c *Check) Presume(reason string) bool {
+	if c.cfg.OnUnknown == Unknown || c.status == c.cfg.OnUnknown && c.judged {
+		return false
+	}
+	changed := c.status != c.cfg.OnUnknown
+	c.status, c.last, c.streak, c.judged = c.cfg.OnUnknown, Observation{Reason: c.presumed(reason), Weight: -1}, 0, true
+	return changed
+}
+
+func (c *Check) presumed(reason string) string {
+	return "taken for " + string(c.cfg.OnUnknown) + " by on_unknown: " + reason
+}
+
+// Observe takes one result and tells whether the verdict changed. An [Error] neither counts nor ends a row, unless
+// [Config.OnUnknown] says what it counts for. The first pass ever is enough for Up, whatever Rise says: Rise guards a target that has failed, not one that was never seen.
 func (c *Check) Observe(o Observation) bool {
 	if o.Outcome == Error {
-		return false
+		if c.cfg.OnUnknown == Unknown {
+			return false
+		}
+		o.Outcome, o.Reason = Pass, c.presumed(o.Reason)
+		if c.cfg.OnUnknown == Down {
+			o.Outcome = Fail
+		}
 	}
 	verdict, need := c.opinion(o)
 	if verdict == c.status {

@@ -56,6 +56,45 @@ func TestVerdictAfterEachResult(t *testing.T) {
 	}
 }
 
+func TestWhatCannotBeCheckedIsWhatOnUnknownSays(t *testing.T) {
+	for _, tt := range []struct {
+		onUnknown     health.Status
+		initial       health.Status
+		results, want string
+	}{
+		{health.Down, health.Up, "PEE", "uud"},
+		{health.Down, health.Up, "FE", "ud"}, // it counts in the row
+		{health.Down, health.Up, "PEEP", "uudd"},
+		{health.Up, health.Down, "FEE", "ddu"},
+		{health.Up, health.Down, "E", "u"},
+		{health.Unknown, health.Up, "EEEE", "uuuu"},
+		{"", health.Up, "EEEE", "uuuu"},
+	} {
+		c := health.New(health.Config{Rise: 2, Fall: 2, Initial: tt.initial, OnUnknown: tt.onUnknown})
+		got := ""
+		for _, letter := range tt.results {
+			c.Observe(health.Observation{Outcome: outcomes[letter], Reason: "no memory"})
+			got += letters[c.Status()]
+		}
+		if got != tt.want {
+			t.Errorf("on_unknown %q: verdicts after %s are %s, want %s", tt.onUnknown, tt.results, got, tt.want)
+		}
+	}
+}
+
+func TestSilenceIsWhatOnUnknownSays(t *testing.T) {
+	c := health.New(health.Config{Rise: 2, Fall: 2, Initial: health.Up, OnUnknown: health.Down})
+	if !c.Presume("no result for 5s") || c.Status() != health.Down || c.Last().Reason != "taken for down by on_unknown: no result for 5s" {
+		t.Errorf("it is %s for %q", c.Status(), c.Last().Reason)
+	}
+	if c.Presume("no result for 6s") {
+		t.Error("it is taken for down twice")
+	}
+	if keep := health.New(health.Config{Initial: health.Up}); keep.Presume("no result") || keep.Status() != health.Up {
+		t.Errorf("without on_unknown it is %s", keep.Status())
+	}
+}
+
 func TestJudgedMeansThatAResultDecided(t *testing.T) {
 	tests := []struct {
 		name    string

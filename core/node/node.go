@@ -171,6 +171,7 @@ func (n *Node) Configure(now time.Time, cfg Config) Output {
 
 // finish lets time and the new facts act on the instances that they concern, and closes the output.
 func (n *Node) finish(now time.Time) Output {
+	n.expire(now)
 	n.judgeRest(now)
 	n.tend(now)
 	n.listen(now)
@@ -185,7 +186,6 @@ func (n *Node) finish(now time.Time) Output {
 	}
 	n.settleGroups(now)
 	n.schedule()
-	n.expire(now)
 	n.held = nil // what no instance has adopted is removed with the first wish
 	if n.stopping && n.allStopped() {
 		n.out.Stopped = true
@@ -266,14 +266,19 @@ func (n *Node) observed(now time.Time, in Observed) {
 	}
 	n.everything = true
 	if changed {
-		for _, name := range c.checkers {
-			n.emit(event.Event{
-				Code: "checker.state", Severity: severityOf(c.Status()), Kind: event.Checker, Subject: name,
-				From: string(before), To: string(c.Status()), Reason: in.Reason,
-			})
-		}
+		n.verdictChanged(c, before, in.Reason)
 	}
 	n.judgePlaces(now, c.places)
+}
+
+// verdictChanged tells of the checkers that a check decides about.
+func (n *Node) verdictChanged(c *check, before health.Status, reason string) {
+	for _, name := range c.checkers {
+		n.emit(event.Event{
+			Code: "checker.state", Severity: severityOf(c.Status()), Kind: event.Checker, Subject: name,
+			From: string(before), To: string(c.Status()), Reason: reason,
+		})
+	}
 }
 
 func severityOf(s health.Status) event.Severity {

@@ -61,6 +61,7 @@ func (n *Node) expire(now time.Time) {
 		first = earlier(first, c.Due())
 	}
 	slices.Sort(fallen)
+	n.presume(now, fallen)
 	n.tellStale(now, n.foldStale(now, fallen))
 	for _, f := range n.folds {
 		first = earlier(first, f.end)
@@ -70,6 +71,20 @@ func (n *Node) expire(now time.Time) {
 		n.expiry = first
 		if soon := now.Add(lookEvery); first.Before(soon) {
 			n.expiry = soon
+		}
+	}
+}
+
+// presume takes what nothing has been heard of for what its check's on_unknown says.
+func (n *Node) presume(now time.Time, fallen []string) {
+	for _, id := range fallen {
+		c := n.checks[id]
+		before := c.Status()
+		if c.Presume("no result for " + c.Silence(now).Round(time.Second).String()) {
+			c.since = now
+			n.verdictChanged(c, before, c.Last().Reason)
+			n.judgePlaces(now, c.places)
+			n.everything = true
 		}
 	}
 }

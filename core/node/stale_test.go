@@ -166,3 +166,20 @@ func TestARestartBeginsWithTheVerdictsOfTheRunBefore(t *testing.T) {
 		t.Errorf("an unconfirmed verdict got younger: %v, want %v", v[1].Heard, verdicts[1].Heard)
 	}
 }
+
+func TestOnUnknownSaysWhatSilenceMeans(t *testing.T) {
+	cfg := config()
+	cfg.Services[0].RealServers = []RealServer{realServer("10.77.0.11:80"), realServer("10.77.0.12:80")}
+	h := &cfg.Services[0].RealServers[1].Checks[0].Health
+	h.FreshFor, h.OnUnknown = 5*time.Second, health.Down
+	cfg.Services[0].RealServers[0].Checks[0].Health.FreshFor = 5 * time.Second
+	r := start(t, cfg)
+	r.see(health.Pass, 11, 12)
+	r.wait(6 * time.Second)
+	r.wantTable("10.77.0.11:80=1")
+	r.wantEvent("real_server 10.77.0.12:80 of web: up -> down (taken for down by on_unknown: no result for 5s)")
+	r.see(health.Error, 12)
+	r.wantTable("10.77.0.11:80=1")
+	r.see(health.Pass, 12)
+	r.wantTable("10.77.0.11:80=1 10.77.0.12:80=1")
+}

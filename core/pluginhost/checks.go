@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"maps"
+	"math/bits"
 	"slices"
 	"sync"
 	"time"
@@ -21,12 +22,11 @@ import (
 )
 
 const (
-	maxPhase  = time.Second // the first run of a check comes within this time
-	maxAssign = 256 << 10   // bytes of assignments in one message, about
-	maxReason = 512         // bytes of a reason
-	minRate   = 1000        // results a second that any plugin may send
-	maxStuck  = 10          // heartbeats in a row with most checks hung: a blocking look-up of a name ends before that
-	rateSlack = 10          // how many times more results than the intervals ask for
+	maxAssign = 256 << 10 // bytes of assignments in one message, about
+	maxReason = 512       // bytes of a reason
+	minRate   = 1000      // results a second that any plugin may send
+	maxStuck  = 10        // heartbeats in a row with most checks hung: a blocking look-up of a name ends before that
+	rateSlack = 10        // how many times more results than the intervals ask for
 )
 
 // assignments are the checks that one life of a plugin was given. The sender changes them, the receiver reads them.
@@ -197,12 +197,12 @@ func assignment(id uint32, c *config.Check) *pluginv1.Assignment {
 	return a
 }
 
-// phase spreads the first runs of all checks over a second, or over the interval where that is shorter; the same check
-// always gets the same one.
+// phase spreads the first runs of checks over their warm-up; the same check always gets the same one.
 func phase(c *config.Check) time.Duration {
 	h := fnv.New32a()
 	_, _ = h.Write([]byte(c.ID))
-	return time.Duration(h.Sum32()) * min(c.Interval, maxPhase) >> 32
+	part, _ := bits.Mul64(uint64(h.Sum32())<<32, uint64(c.Warmup))
+	return time.Duration(part)
 }
 
 // perSecond is how many results a second the intervals ask for.

@@ -265,7 +265,7 @@ func TestApplyOfTheSameChangesNothing(t *testing.T) {
 	}()
 	check := config.Check{
 		ID: withPhase(0, 500*time.Millisecond), Kind: "tcp", Name: "t", Target: netip.MustParseAddrPort(l.Addr().String()),
-		Interval: time.Hour, Timeout: time.Second, Labels: map[string]string{"a": "b"},
+		Interval: time.Hour, Timeout: time.Second, Warmup: time.Second, Labels: map[string]string{"a": "b"},
 	}
 	w.Apply(nil, []config.Check{check}, nil)
 	w.observed(check.ID, 1)
@@ -296,12 +296,30 @@ func TestApplyOfTheSameChangesNothing(t *testing.T) {
 // withPhase is the ID of a check whose first run comes between two times after its assignment.
 func withPhase(from, to time.Duration) string {
 	for i := range 1000 {
-		c := config.Check{ID: "check " + strconv.Itoa(i), Interval: time.Hour}
+		c := config.Check{ID: "check " + strconv.Itoa(i), Warmup: time.Second}
 		if p := phase(&c); from <= p && p < to {
 			return c.ID
 		}
 	}
 	panic("the phases are not spread")
+}
+
+func TestFirstRunsAreSpreadOverTheWarmup(t *testing.T) {
+	const checks, most = 1000, 10 * time.Minute
+	var sum time.Duration
+	for i := range checks {
+		p := phase(&config.Check{ID: "check " + strconv.Itoa(i), Warmup: most})
+		if p < 0 || p >= most {
+			t.Fatalf("a first run comes after %v, within %v", p, most)
+		}
+		sum += p
+	}
+	if mean := sum / checks; mean < 4*most/10 || mean > 6*most/10 {
+		t.Errorf("first runs come after %v in the mean, want about half of %v", mean, most)
+	}
+	if p := phase(&config.Check{ID: "a"}); p != 0 {
+		t.Errorf("without a warm-up the first run comes after %v", p)
+	}
 }
 
 func TestACheckThatIsTakenAwayIsObservedNoMoreAndAnUnusedPluginStops(t *testing.T) {

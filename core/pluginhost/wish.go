@@ -41,7 +41,7 @@ func (r *run) young(now time.Time) bool {
 
 // keyOf is the same for checks of which one run is enough.
 func keyOf(c config.Check) string {
-	c.ID, c.Name = "", ""
+	c.ID, c.Name, c.Warmup = "", "", 0
 	text, _ := json.Marshal(c) // plain values
 	sum := sha256.Sum256(text)
 	return string(sum[:])
