@@ -1,37 +1,70 @@
 package engine
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/vipward/vipward/core/config"
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/heartbeat"
 	"github.com/vipward/vipward/core/node"
 	"github.com/vipward/vipward/core/outbox"
 	"github.com/vipward/vipward/core/pluginhost"
+	"github.com/vipward/vipward/core/wire"
 )
 
-// send puts one advert on the wire. What cannot be sent now is counted there; the next one comes soon.
-func (e *engine) send(a node.Advert) {
-	err := error(nil)
+// send puts one advert on the wire, where it is counted, too.
+func (e *engine) send(a node.Advert) error {
 	if a.MAC == [6]byte{} {
-		err = e.wire.Send(a.Interface, a.Source, a.Destination, a.Payload)
-	} else {
-		err = e.wire.SendFrom(a.Interface, a.MAC, a.Source, a.Destination, a.Payload)
+		return e.wire.Send(a.Interface, a.Source, a.Destination, a.Payload)
 	}
-	if err != nil {
-		e.log.Debug("advert not sent", "error", err)
+	return e.wire.SendFrom(a.Interface, a.MAC, a.Source, a.Destination, a.Payload)
+}
+
+// beat sends one heartbeat. What cannot be sent is counted; the next one comes soon.
+func (e *engine) beat(b node.BeatTo) {
+	if err := e.beats.Send(pathName(b.Peer, b.Path), b.Payload); err != nil {
+		e.log.Debug("heartbeat not sent", "error", err)
 	}
+}
+
+// pathName tells the paths of all peers apart.
+func pathName(peer, path string) string { return peer + "/" + path }
+
+// paths are the ways of the heartbeats.
+func paths(configs ...*config.Config) []wire.Path {
+	var out []wire.Path
+	for _, c := range configs {
+		for _, p := range c.Node.Guard.Peers {
+			for _, w := range p.Paths {
+				path := wire.Path{
+					Name: pathName(p.Name, w.Name), Address: w.Address, Interface: w.Interface, Routed: w.Routed,
+					Port: cmp.Or(c.Node.Guard.HeartbeatPort, heartbeat.Port),
+				}
+				out = append(out, path)
+			}
+		}
+	}
+	return out
+}
+
+// beaten is called by the readers of the paths.
+func (e *engine) beaten(b wire.Beat) {
+	peer, path, _ := strings.Cut(b.Path.Name, "/")
+	e.loop.Hurry(node.Beat{Peer: peer, Path: path, Source: b.Path.Address, Payload: b.Payload}, b.At)
 }
 
 // desire hands the whole wish to those who apply it. A renewed lease comes with each advert and is no news for IPVS.
 func (e *engine) desire(s *desired.State) {
 	e.refusals.Set(s.Refused)
 	e.addresses.Set(s)
+	e.neighbours.Set(s.Watched)
 	if e.wished == nil || !e.wished.SameIPVS(s) {
 		e.wished = s
 		e.services.Set(s)

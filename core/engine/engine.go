@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"os"
 	"path/filepath"
@@ -64,7 +65,7 @@ func Run(ctx context.Context, opt Options, sig Signals) error {
 	if err != nil {
 		return err
 	}
-	e := &engine{opt: opt, started: time.Now(), journal: j, log: j.logger(), ring: &control.Ring{}, listener: newReadOnly()}
+	e := &engine{opt: opt, started: time.Now(), boot: rand.Uint64(), journal: j, log: j.logger(), ring: &control.Ring{}, listener: newReadOnly()}
 	if err := e.open(ctx); err != nil {
 		e.close()
 		return err
@@ -77,32 +78,35 @@ func Run(ctx context.Context, opt Options, sig Signals) error {
 type engine struct {
 	opt     Options
 	started time.Time
+	boot    uint64 // tells this run from others; peers hear it
 	journal *journal
 	log     *slog.Logger
 	closers []io.Closer
 
-	loop      *loop
-	wire      *wire.Wire
-	links     *kernel.Links
-	addresses *kernel.Addresses
-	services  *kernel.Services
-	refusals  *kernel.Refusals
-	markings  *kernel.Markings
-	probing   *kernel.Probing
-	plugins   *pluginhost.Host
-	outbox    *outbox.Outbox
-	ring      *control.Ring
-	metrics   *metrics.Metrics
-	server    *control.Server
-	verdicts  *verdicts
-	fencers   *fencers
-	shots     *shots
-	witnesses *witnesses
-	marks     *marks
-	memory    *memory
-	drains    *drains
-	socket    net.Listener
-	listener  *readOnly
+	loop       *loop
+	wire       *wire.Wire
+	beats      *wire.Beats
+	links      *kernel.Links
+	neighbours *kernel.Neighbours
+	addresses  *kernel.Addresses
+	services   *kernel.Services
+	refusals   *kernel.Refusals
+	markings   *kernel.Markings
+	probing    *kernel.Probing
+	plugins    *pluginhost.Host
+	outbox     *outbox.Outbox
+	ring       *control.Ring
+	metrics    *metrics.Metrics
+	server     *control.Server
+	verdicts   *verdicts
+	fencers    *fencers
+	shots      *shots
+	witnesses  *witnesses
+	marks      *marks
+	memory     *memory
+	drains     *drains
+	socket     net.Listener
+	listener   *readOnly
 
 	config  atomic.Pointer[config.Config]
 	reloads reloads
@@ -164,10 +168,15 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	e.loop.waited = func(d time.Duration) { e.metrics.LoopWait.Observe(d.Seconds()) }
 	e.loop.stepped = func(d time.Duration) { e.metrics.LoopStep.Observe(d.Seconds()) }
 	e.loop.send, e.loop.desire, e.loop.tell, e.loop.answer = e.send, e.desire, e.tell, e.answers.give
-	e.loop.fence, e.loop.witness = e.fence, e.askWitness
+	e.loop.fence, e.loop.witness, e.loop.beat = e.fence, e.askWitness, e.beat
 	e.wire = wire.New(wire.Options{Logger: e.log, Receive: func(p wire.Packet) {
 		e.loop.Hurry(node.Received{Interface: p.Interface, Header: p.Header, Payload: p.Payload}, p.At)
 	}})
+	e.beats = wire.NewBeats(wire.BeatOptions{Logger: e.log, Receive: e.beaten})
+	e.neighbours = kernel.NewNeighbours(kernel.NeighbourOptions{
+		Logger: e.log, Report: func(in node.Input) { e.loop.Hurry(in, time.Now()) },
+	})
+	e.loop.ask = e.neighbours.Ask
 	e.addresses, err = kernel.NewAddresses(kernel.AddressOptions{
 		Logger: e.log, Report: func(a node.Applied) { e.loop.Hurry(a, time.Now()) },
 	})
@@ -205,7 +214,7 @@ func (e *engine) run(ctx context.Context, sig Signals) error {
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	parts := []func(context.Context) error{
-		e.links.Run, e.addresses.Run, e.services.Run, e.refusals.Run, e.markings.Run, e.probing.Run, e.outbox.Run,
+		e.links.Run, e.neighbours.Run, e.addresses.Run, e.services.Run, e.refusals.Run, e.markings.Run, e.probing.Run, e.outbox.Run,
 		func(ctx context.Context) error { return e.server.Run(ctx, e.socket) },
 		func(ctx context.Context) error { return e.listener.run(ctx, e.server) },
 		func(ctx context.Context) error { return watch(ctx, e.log, e.loop) },
@@ -250,6 +259,7 @@ func (e *engine) begin(ctx context.Context) error {
 	}
 	cfg := e.config.Load()
 	e.wire.Set(ports(cfg))
+	e.beats.Set(paths(cfg))
 	e.outbox.Set(cfg.Notifiers)
 	e.loop.Hurry(node.Start{
 		Held: held, Marks: e.marks.read(), Memory: e.memory.read(), Drains: e.drains.read(), Verdicts: e.verdicts.read(time.Now()),
@@ -264,6 +274,9 @@ func (e *engine) begin(ctx context.Context) error {
 func (e *engine) close() {
 	if e.wire != nil {
 		_ = e.wire.Close() // it has none to give
+	}
+	if e.beats != nil {
+		_ = e.beats.Close() // it has none to give
 	}
 	if e.plugins != nil {
 		e.plugins.Close()
@@ -284,6 +297,8 @@ func (e *engine) observe(check string, o health.Observation) {
 // linksChanged is called by the link monitor with the whole state of the interfaces.
 func (e *engine) linksChanged(l node.Links) {
 	e.wire.Refresh()
+	e.beats.Refresh()
+	e.neighbours.Refresh()
 	e.loop.Hurry(l, time.Now())
 	select {
 	case <-e.known:

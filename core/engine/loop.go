@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -37,7 +38,9 @@ type loop struct {
 	dropped atomic.Uint64
 	late    atomic.Uint64 // wake-ups later than lateAfter
 
-	send   func(node.Advert)
+	send   func(node.Advert) error
+	beat   func(node.BeatTo)
+	ask    func(node.Ask)
 	desire func(*desired.State)
 	tell   func([]event.Event)
 	answer func(node.Answer)
@@ -47,8 +50,11 @@ type loop struct {
 	// waited and stepped observe how long an input waited and a step took.
 	waited, stepped func(time.Duration)
 
-	left node.Input // taken from routine while gathering, not yet done; only Run touches it
-	news bool       // that the snapshot does not show yet; only Run touches it
+	left   node.Input    // taken from routine while gathering, not yet done; only Run touches it
+	unsent []node.Unsent // by the step before, not yet done; only Run touches it
+	// answering tells that the step at hand is about one of them.
+	answering bool
+	news      bool // that the snapshot does not show yet; only Run touches it
 
 	snapshot atomic.Pointer[node.Snapshot]
 	progress atomic.Int64 // when the loop last went round, as Unix nanoseconds
@@ -123,6 +129,12 @@ func (l *loop) Run(ctx context.Context, stop <-chan struct{}) error {
 
 // next waits for one input and steps the node with it. Urgent ones go first.
 func (l *loop) next(ctx context.Context, stop *<-chan struct{}) (node.Output, error) {
+	if len(l.unsent) > 0 {
+		in := l.unsent[0]
+		l.unsent, l.answering = l.unsent[1:], true
+		return l.step(in, time.Time{}), nil
+	}
+	l.answering = false
 	select {
 	case a := <-l.urgent:
 		return l.step(a.in, a.at), nil
@@ -190,13 +202,19 @@ func (l *loop) step(in node.Input, since time.Time) node.Output {
 // obey does what the node said: adverts first, for they are what the peer waits for.
 func (l *loop) obey(out node.Output) {
 	for _, a := range out.Adverts {
-		l.send(a)
+		l.note(a.Interface, l.send(a))
+	}
+	for _, b := range out.Beats {
+		l.beat(b)
 	}
 	if out.Desired != nil {
 		l.desire(out.Desired)
 	}
 	if len(out.Events) > 0 {
 		l.tell(out.Events)
+	}
+	for _, a := range out.Asks { // after the wish, which says that their answers are watched for
+		l.ask(a)
 	}
 	for _, w := range out.WitnessAsks {
 		l.witness(w)
@@ -207,6 +225,15 @@ func (l *loop) obey(out node.Output) {
 	for _, a := range out.Answers {
 		l.answer(a)
 	}
+}
+
+// note has the node know before its next step what could not be sent: once for each interface, and not what could not be sent in
+// answer to that.
+func (l *loop) note(name string, err error) {
+	if err == nil || l.answering || slices.ContainsFunc(l.unsent, func(u node.Unsent) bool { return u.Interface == name }) {
+		return
+	}
+	l.unsent = append(l.unsent, node.Unsent{Interface: name, Reason: err.Error()})
 }
 
 // publish shows the state to readers: at once where something changed, else now and then.

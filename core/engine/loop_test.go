@@ -2,6 +2,7 @@ package engine
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"slices"
 	"testing"
@@ -35,7 +36,8 @@ func runLoop(t *testing.T) (*loop, *recorder, chan struct{}, chan error) {
 		},
 	}}})
 	l, r := newLoop(n), &recorder{}
-	l.send = func(a node.Advert) { r.adverts = append(r.adverts, a) }
+	l.send = func(a node.Advert) error { r.adverts = append(r.adverts, a); return nil }
+	l.beat, l.ask = func(node.BeatTo) {}, func(node.Ask) {}
 	l.desire = func(s *desired.State) { r.wishes = append(r.wishes, s) }
 	l.tell = func(e []event.Event) { r.events = append(r.events, e...) }
 	l.answer = func(a node.Answer) { r.answers = append(r.answers, a) }
@@ -111,5 +113,35 @@ func TestFullInboxDropsAndCounts(t *testing.T) {
 	}
 	if got := l.dropped.Load(); got != 5 {
 		t.Errorf("%d dropped, want 5", got)
+	}
+}
+
+// The node hears of each interface once, before anything else, and not of what fails in answer to that.
+func TestWhatCannotBeSentIsTheNextInput(t *testing.T) {
+	l := newLoop(node.New(node.Config{}))
+	l.waited, l.stepped = func(time.Duration) {}, func(time.Duration) {}
+	l.send = func(a node.Advert) error { return fmt.Errorf("no buffer on %s", a.Interface) }
+	l.Hurry(node.Timeout{}, time.Now())
+	failing := node.Output{Adverts: []node.Advert{{Interface: "eth0"}, {Interface: "eth1"}, {Interface: "eth0"}}}
+	l.obey(failing)
+	want := []node.Unsent{{Interface: "eth0", Reason: "no buffer on eth0"}, {Interface: "eth1", Reason: "no buffer on eth1"}}
+	if !slices.Equal(l.unsent, want) {
+		t.Errorf("the node hears %v, want %v", l.unsent, want)
+	}
+	var stop <-chan struct{}
+	for n := range want {
+		if _, err := l.next(t.Context(), &stop); err != nil {
+			t.Fatal(err)
+		}
+		l.obey(failing)
+		if left := len(want) - n - 1; len(l.unsent) != left || len(l.urgent) != 1 {
+			t.Errorf("%d wait to be heard and %d urgent inputs, want %d and 1", len(l.unsent), len(l.urgent), left)
+		}
+	}
+	if _, err := l.next(t.Context(), &stop); err != nil || len(l.urgent) != 0 {
+		t.Errorf("the urgent input was not next: %v", err)
+	}
+	if l.obey(failing); len(l.unsent) != 2 {
+		t.Errorf("%d wait to be heard, want 2", len(l.unsent))
 	}
 }

@@ -24,7 +24,12 @@ type reloads struct{ sync.Mutex }
 func (e *engine) load(ctx context.Context, path string) (*config.Config, config.Diagnostics) {
 	ctx, cancel := context.WithTimeout(ctx, pluginLimit)
 	defer cancel()
-	return config.Load(ctx, path, config.Options{Node: e.opt.Node, Plugins: e.plugins, Environ: os.LookupEnv})
+	cfg, diags := config.Load(ctx, path, config.Options{Node: e.opt.Node, Plugins: e.plugins, Environ: os.LookupEnv})
+	if cfg != nil {
+		g := &cfg.Node.Guard
+		g.Boot, g.Version, g.ConfigHash = e.boot, e.opt.Version, cfg.Hash
+	}
+	return cfg, diags
 }
 
 // Reload is a transaction: everything that can fail comes first, and changes nothing; what follows cannot fail.
@@ -106,6 +111,7 @@ func (e *engine) adopt(ctx context.Context, cfg *config.Config) error {
 		return err
 	}
 	e.wire.Set(ports(cfg))
+	e.beats.Set(paths(cfg))
 	e.outbox.Set(cfg.Notifiers)
 	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, pluginhost.Uses(cfg)...)
 	e.fencers.Set(cfg)

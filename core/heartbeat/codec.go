@@ -13,6 +13,9 @@ import (
 // or one attribute always fits.
 const MaxSize = 1400
 
+// Port is the UDP port of heartbeats, from the range that is free to use (RFC 6335 section 6).
+const Port = 51120
+
 // The form. Numbers are big-endian, a text is one byte of length and UTF-8.
 //
 //	0-2    "VWB"
@@ -40,6 +43,7 @@ const (
 	flagIPv6 = 1 << iota
 	flagHolds
 	flagHearsMaster
+	flagClaims
 )
 
 // Append appends the message to b, signed where there is a key. Texts are cut to 255 bytes, and what is not printable in them is
@@ -113,7 +117,7 @@ func (i Instance) append(b []byte) []byte {
 	for _, f := range []struct {
 		set bool
 		bit byte
-	}{{i.IPv6, flagIPv6}, {i.Holds, flagHolds}, {i.HearsMaster, flagHearsMaster}} {
+	}{{i.IPv6, flagIPv6}, {i.Holds, flagHolds}, {i.HearsMaster, flagHearsMaster}, {i.Claims, flagClaims}} {
 		if f.set {
 			flags |= f.bit
 		}
@@ -259,7 +263,7 @@ func (r *reader) instance() Instance {
 	rest := &reader{left: r.bytes(int(r.number(1)))}
 	i := Instance{Name: name, VRID: uint8(rest.number(1))}
 	flags := rest.number(1)
-	i.IPv6, i.Holds, i.HearsMaster = flags&flagIPv6 != 0, flags&flagHolds != 0, flags&flagHearsMaster != 0
+	i.IPv6, i.Holds, i.HearsMaster, i.Claims = flags&flagIPv6 != 0, flags&flagHolds != 0, flags&flagHearsMaster != 0, flags&flagClaims != 0
 	i.State, i.Priority, i.Epoch = uint8(rest.number(1)), uint8(rest.number(1)), rest.number(8)
 	if rest.why != "" {
 		r.fail(rest.why)

@@ -21,7 +21,7 @@ var example = Message{
 	Flags: Isolated | HearsYou,
 	Instances: []Instance{
 		{Name: "web", VRID: 51, State: 2, Holds: true, Priority: 150, Epoch: 3, HearsMaster: true},
-		{Name: "six", VRID: 52, IPv6: true, State: 1, Priority: 100, Epoch: 4},
+		{Name: "six", VRID: 52, IPv6: true, State: 1, Priority: 100, Epoch: 4, Claims: true},
 	},
 	Attributes: []Attribute{{"advert_interval", "1s"}},
 }
@@ -30,7 +30,7 @@ var example = Message{
 const golden = "56574201 00 0061" +
 	"0102030405060708 0000000000000009 0000000000000007 000005dc 09" +
 	"036c6231 03312e30 0461626364" +
-	"02 03776562 0c 33 06 02 96 0000000000000003 03736978 0c 34 01 01 64 0000000000000004" +
+	"02 03776562 0c 33 06 02 96 0000000000000003 03736978 0c 34 09 01 64 0000000000000004" +
 	"01 0f6164766572745f696e74657276616c 023173"
 
 func goldenBytes(t *testing.T) []byte {
@@ -58,7 +58,7 @@ var (
 		return Instance{
 			Name: texts.Draw(t, "name"), VRID: rapid.Byte().Draw(t, "vrid"), IPv6: rapid.Bool().Draw(t, "ipv6"),
 			State: rapid.Byte().Draw(t, "state"), Holds: rapid.Bool().Draw(t, "holds"), Priority: rapid.Byte().Draw(t, "priority"),
-			Epoch: rapid.Uint64().Draw(t, "epoch"), HearsMaster: rapid.Bool().Draw(t, "hears"),
+			Epoch: rapid.Uint64().Draw(t, "epoch"), HearsMaster: rapid.Bool().Draw(t, "hears"), Claims: rapid.Bool().Draw(t, "claims"),
 		}
 	}), 0, 300)
 	attributes = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Attribute {

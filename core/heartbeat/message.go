@@ -77,4 +77,6 @@ type Path struct {
 	Address netip.Addr
 	// Interface that leads there; empty for what the routing table says.
 	Interface string
+	// Routed tells that routers are between, so that the hop limit proves nothing.
+	Routed bool
 }

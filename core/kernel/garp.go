@@ -25,18 +25,23 @@ func unasked(mac net.HardwareAddr, vip netip.Addr) ([]byte, error) {
 
 // everybody is a broadcast frame of ARP in which the address speaks of itself.
 func everybody(op arp.Operation, mac net.HardwareAddr, vip netip.Addr, target net.HardwareAddr) ([]byte, error) {
-	p, err := arp.NewPacket(op, mac, vip, target, vip)
+	return arpFrame(op, mac, vip, target, vip)
+}
+
+// arpFrame is a broadcast frame of ARP.
+func arpFrame(op arp.Operation, mac net.HardwareAddr, sender netip.Addr, target net.HardwareAddr, asked netip.Addr) ([]byte, error) {
+	p, err := arp.NewPacket(op, mac, sender, target, asked)
 	if err != nil {
-		return nil, fmt.Errorf("make the announcement of %v: %w", vip, err)
+		return nil, fmt.Errorf("make an ARP packet for %v: %w", asked, err)
 	}
 	payload, err := p.MarshalBinary()
 	if err != nil {
-		return nil, fmt.Errorf("make the announcement of %v: %w", vip, err)
+		return nil, fmt.Errorf("make an ARP packet for %v: %w", asked, err)
 	}
 	f := ethernet.Frame{Destination: ethernet.Broadcast, Source: mac, EtherType: ethernet.EtherTypeARP, Payload: payload}
 	b, err := f.MarshalBinary()
 	if err != nil {
-		return nil, fmt.Errorf("make the announcement of %v: %w", vip, err)
+		return nil, fmt.Errorf("make an ARP packet for %v: %w", asked, err)
 	}
 	return b[:ethernetHeader+len(payload)], nil // a short frame is padded by the interface
 }

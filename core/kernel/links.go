@@ -180,7 +180,11 @@ func readLinks(r *rtnl) (node.Links, error) {
 	}
 	all := make(node.Links, len(links))
 	for _, l := range links {
-		all[l.name] = node.Link{Index: l.index, Up: l.up(), Addresses: addresses[l.index]}
+		one := node.Link{Index: l.index, Up: l.up(), Addresses: addresses[l.index]}
+		if one.Up && len(one.Addresses) > 0 {
+			one.Gateways = r.gateways(l.index)
+		}
+		all[l.name] = one
 	}
 	return all, nil
 }
@@ -195,5 +199,5 @@ func (l link) up() bool {
 func sameState(a, b node.Link) bool { return a.Index == b.Index && a.Up == b.Up }
 
 func equalLink(a, b node.Link) bool {
-	return a.Index == b.Index && a.Up == b.Up && slices.Equal(a.Addresses, b.Addresses)
+	return a.Index == b.Index && a.Up == b.Up && slices.Equal(a.Addresses, b.Addresses) && slices.Equal(a.Gateways, b.Gateways)
 }

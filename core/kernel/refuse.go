@@ -126,7 +126,6 @@ func rules(a netip.Addr) [][]expr.Any {
 	if a.Is4() {
 		return [][]expr.Any{drop}
 	}
-	const solicitation, advertisement = 135, 136 // RFC 4861 sections 4.3 and 4.4
 	pass := append(to(a),
 		&expr.Meta{Key: expr.MetaKeyL4PROTO, Register: 1},
 		&expr.Cmp{Op: expr.CmpOpEq, Register: 1, Data: []byte{unix.IPPROTO_ICMPV6}},

@@ -54,6 +54,8 @@ type Guard struct {
 	WitnessTTL time.Duration
 	// OnWitnessLoss is what a master does whose grant ends because the witness does not answer.
 	OnWitnessLoss guard.OnWitnessLoss
+	// HeartbeatPort is the UDP port that heartbeats go to and come from; 0 for [heartbeat.Port].
+	HeartbeatPort uint16
 	// Key signs the heartbeats; empty for none.
 	Key []byte
 	// Peers are the other members.

@@ -84,10 +84,10 @@ type (
 	Stop struct{}
 	// Beat is one heartbeat of another member, as it came over one path, not yet decoded.
 	Beat struct {
-		// Path it came by, as in [Peer].
-		Path    string
-		Source  netip.Addr
-		Payload []byte
+		// Peer whose path it came by, and Path, as in [Peer].
+		Peer, Path string
+		Source     netip.Addr
+		Payload    []byte
 	}
 	// Seen says that a machine other than this one answers for an address, or claims it: by ARP or neighbour discovery.
 	Seen struct {
@@ -242,9 +242,9 @@ type Advert struct {
 
 // BeatTo is one heartbeat to send.
 type BeatTo struct {
-	// Path to send it by, as in [Peer].
-	Path    string
-	Payload []byte
+	// Peer to send it to, and Path to send it by, as in [Peer].
+	Peer, Path string
+	Payload    []byte
 }
 
 // Ask has one ARP probe (RFC 5227 section 1.1, sender address 0) or neighbour solicitation sent for an address.

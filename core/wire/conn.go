@@ -57,7 +57,7 @@ func open(name string, index int, six, multicast bool) (*conn, error) {
 		err = c.join(true)
 	}
 	if err == nil {
-		err = c.listen()
+		err = listen(s)
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("set up the socket on %s: %w", name, err), s.Close())
@@ -68,11 +68,7 @@ func open(name string, index int, six, multicast bool) (*conn, error) {
 // setUp binds the socket to its interface and sets its options.
 func (c *conn) setUp(name string) error {
 	s := c.sock
-	none, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
-	if err != nil {
-		return err
-	}
-	if err := s.SetBPF(none); err != nil {
+	if err := deafen(s); err != nil {
 		return err
 	}
 	if err := s.SetsockoptString(unix.SOL_SOCKET, unix.SO_BINDTODEVICE, name); err != nil {
@@ -128,9 +124,18 @@ func (c *conn) join(member bool) error {
 	return nil
 }
 
+// deafen has the socket receive nothing.
+func deafen(s *socket.Conn) error {
+	none, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
+	if err != nil {
+		return err
+	}
+	return s.SetBPF(none)
+}
+
 // listen throws away what the socket has collected, and lets everything in from now on.
-func (c *conn) listen() error {
-	raw, err := c.sock.SyscallConn()
+func listen(s *socket.Conn) error {
+	raw, err := s.SyscallConn()
 	if err != nil {
 		return err
 	}
@@ -139,7 +144,7 @@ func (c *conn) listen() error {
 			_, _, err = unix.Recvfrom(int(fd), nil, unix.MSG_DONTWAIT|unix.MSG_TRUNC)
 		}
 	})
-	return errors.Join(err, c.sock.RemoveBPF())
+	return errors.Join(err, s.RemoveBPF())
 }
 
 // group is the multicast address of VRRP (RFC 9568 sections 5.1.1.2 and 5.1.2.2).
@@ -179,8 +184,11 @@ func (c *conn) send(src, dst netip.Addr, payload []byte) error {
 	return c.hand(b, nil, &unix.SockaddrInet4{Addr: dst.As4()})
 }
 
-func (c *conn) hand(b, oob []byte, to unix.Sockaddr) error {
-	raw, err := c.sock.SyscallConn()
+func (c *conn) hand(b, oob []byte, to unix.Sockaddr) error { return hand(c.sock, b, oob, to) }
+
+// hand gives one datagram to the kernel, to the address that the socket is connected to where to is nil.
+func hand(s *socket.Conn, b, oob []byte, to unix.Sockaddr) error {
+	raw, err := s.SyscallConn()
 	if err != nil {
 		return err
 	}
@@ -284,9 +292,9 @@ func arrival(now time.Time, oob []byte) time.Time {
 
 // drops is how many packets the kernel threw away because the socket's buffer was full: SK_MEMINFO_DROPS, the last of the
 // nine numbers of SO_MEMINFO (linux/sock_diag.h).
-func (c *conn) drops() uint64 {
+func drops(s *socket.Conn) uint64 {
 	var info [9 * 4]byte
-	n, err := c.sock.GetsockoptBytes(unix.SOL_SOCKET, unix.SO_MEMINFO, info[:])
+	n, err := s.GetsockoptBytes(unix.SOL_SOCKET, unix.SO_MEMINFO, info[:])
 	if err != nil || n < len(info) {
 		return 0
 	}

@@ -80,7 +80,7 @@ func (p *port) close() {
 	if c == nil {
 		return
 	}
-	p.drops.Add(c.drops())
+	p.drops.Add(drops(c.sock))
 	c.close()
 }
 
@@ -104,7 +104,7 @@ func (p *port) stats() Stats {
 	}
 	if c := p.conn.Load(); c != nil {
 		s.Open = true
-		s.Drops += c.drops()
+		s.Drops += drops(c.sock)
 	}
 	return s
 }
