@@ -169,9 +169,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	e.loop.stepped = func(d time.Duration) { e.metrics.LoopStep.Observe(d.Seconds()) }
 	e.loop.send, e.loop.desire, e.loop.tell, e.loop.answer = e.send, e.desire, e.tell, e.answers.give
 	e.loop.fence, e.loop.witness, e.loop.beat = e.fence, e.askWitness, e.beat
-	e.wire = wire.New(wire.Options{Logger: e.log, Receive: func(p wire.Packet) {
-		e.loop.Hurry(node.Received{Interface: p.Interface, Header: p.Header, Payload: p.Payload}, p.At)
-	}})
+	e.wire = wire.New(wire.Options{Logger: e.log, Receive: e.received})
 	e.beats = wire.NewBeats(wire.BeatOptions{Logger: e.log, Receive: e.beaten})
 	e.neighbours = kernel.NewNeighbours(kernel.NeighbourOptions{
 		Logger: e.log, Report: func(in node.Input) { e.loop.Hurry(in, time.Now()) },
@@ -292,6 +290,15 @@ func (e *engine) close() {
 // observe is called by the plugin host for each result of a check.
 func (e *engine) observe(check string, o health.Observation) {
 	e.loop.Add(node.Observed{Check: check, Observation: o})
+}
+
+// received is called by the readers of the sockets.
+func (e *engine) received(packets []wire.Packet) {
+	in := make(node.Receptions, len(packets))
+	for k, p := range packets {
+		in[k] = node.Received{Interface: p.Interface, Header: p.Header, Payload: p.Payload}
+	}
+	e.loop.Hurry(in, packets[0].At)
 }
 
 // linksChanged is called by the link monitor with the whole state of the interfaces.

@@ -13,7 +13,7 @@ import (
 
 const (
 	// The inboxes are bounded; what does not fit is dropped and counted. Adverts and results of checks come again.
-	urgentSize  = 1024
+	urgentSize  = 256 // up to 64 packets count as one
 	routineSize = 8192
 	// pulse is the longest that the loop sleeps, so that its progress proves that it lives.
 	pulse = 500 * time.Millisecond

@@ -23,6 +23,8 @@ type (
 		// Payload is what follows the IP header, cut to the IP length.
 		Payload []byte
 	}
+	// Receptions are several packets at once, in their order: cheaper than one by one.
+	Receptions []Received
 	// Links is the whole state of the interfaces, by name. A later one replaces it.
 	Links map[string]Link
 	// Observed is one result of a check.
@@ -173,6 +175,7 @@ type Left struct {
 }
 
 func (Received) input()        {}
+func (Receptions) input()      {}
 func (Links) input()           {}
 func (Observed) input()        {}
 func (Observations) input()    {}

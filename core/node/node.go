@@ -117,6 +117,10 @@ func (n *Node) Step(now time.Time, in Input) Output {
 	switch in := in.(type) {
 	case Received:
 		n.received(now, in)
+	case Receptions:
+		for _, r := range in {
+			n.received(now, r)
+		}
 	case Links:
 		n.links = in
 	case Observed:
@@ -155,7 +159,7 @@ func (n *Node) open(everything bool) {
 // before has said.
 func mayTouchAll(in Input) bool {
 	switch in.(type) {
-	case Received, Timeout, Told, Observed, Observations:
+	case Received, Receptions, Timeout, Told, Observed, Observations:
 		return false
 	}
 	return true

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Answers to losing adverts are limited to one each tenth of an interval, at least answerLeast, and the announcements that go
+// Answers to resignations and losing adverts are limited to one each tenth of an interval, at least answerLeast, and the announcements that go
 // with them to one burst each announceLeast: whoever forges adverts must not make this node flood the link.
 const (
 	answerLeast   = 10 * time.Millisecond
@@ -50,7 +50,9 @@ func (r *Router) advertInMaster(now time.Time, src netip.Addr, a Advert) {
 	case r.handover.active():
 		r.takenOver(now, src, a)
 	case a.Priority == 0:
-		r.advertiseNow(now)
+		if r.mayAnswer(now) {
+			r.advertiseNow(now)
+		}
 		r.reannounce(now)
 	case a.Priority > r.effective:
 		r.yield(now, src, a, fmt.Sprintf("%s has a higher priority (%d)", src, a.Priority))
@@ -79,10 +81,9 @@ func (r *Router) answer(now time.Time, src netip.Addr, a Advert) {
 	if now.Sub(r.since) > r.cfg.Interval { // before, it is the one that was replaced
 		r.note(now, NoteLosing, NoteLosing, "%s is master as well, with priority %d against %d here; it was told so", src, a.Priority, r.effective)
 	}
-	if !r.answered.IsZero() && now.Sub(r.answered) < max(r.cfg.Interval/10, answerLeast) {
+	if !r.mayAnswer(now) {
 		return
 	}
-	r.answered = now
 	r.send(now, r.effective) // the advert timer runs on (RFC 9568 section 6.4.3)
 	r.reannounce(now)
 }
@@ -94,6 +95,15 @@ func (r *Router) reannounce(now time.Time) {
 	} else {
 		r.owed = true
 	}
+}
+
+// mayAnswer tells whether it is time for another answer, and takes it for given.
+func (r *Router) mayAnswer(now time.Time) bool {
+	if !r.answered.IsZero() && now.Sub(r.answered) < max(r.cfg.Interval/10, answerLeast) {
+		return false
+	}
+	r.answered = now
+	return true
 }
 
 // checkStall makes a master step down, silently, that was asleep for so long that a peer may have taken over: three of its

@@ -298,3 +298,22 @@ func BenchmarkStep(b *testing.B) {
 		})
 	}
 }
+
+// What junk costs: it is counted, and told of once a minute.
+func BenchmarkJunk(b *testing.B) {
+	for name, in := range map[string]Received{
+		"of a wrong TTL":  message(func(h *Header, _ *Advert) { h.TTL = 64 }),
+		"of another VRID": message(func(_ *Header, a *Advert) { a.VRID = 9 }),
+		"that loses":      message(func(_ *Header, a *Advert) { a.Priority = 1 }),
+		"that resigns":    message(func(_ *Header, a *Advert) { a.Priority = 0 }),
+	} {
+		b.Run(name, func(b *testing.B) {
+			r := NewRouter(pair(func(*Config) {}))
+			r.Step(epoch, Start{Adopt: true})
+			b.ReportAllocs()
+			for b.Loop() {
+				r.Step(epoch, in)
+			}
+		})
+	}
+}

@@ -1,7 +1,6 @@
 package wire
 
 import (
-	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -25,8 +24,6 @@ const (
 	priority = 6
 	// errorPause is how long a reader waits after an error that is not the end of the socket, such as ENETDOWN.
 	errorPause = 100 * time.Millisecond
-	// maxAge is the oldest that a packet can plausibly be when it is read; beyond it the wall clock has been set.
-	maxAge = time.Minute
 )
 
 // conn is one raw socket of one family bound to one interface.
@@ -212,13 +209,16 @@ func (c *conn) close() {
 // read delivers packets until the socket is closed. Other errors pass: an interface that is down comes up again.
 func (c *conn) read(p *port) {
 	defer close(c.done)
-	b, oob := make([]byte, maxPacket), make([]byte, 256)
+	r := reader{c: c, p: p, b: make([]byte, maxPacket), oob: make([]byte, 256)}
 	for failing := false; ; {
-		n, oobn, _, from, err := c.sock.Recvmsg(context.Background(), b, oob, 0)
+		packets, err := r.next()
+		if len(packets) > 0 {
+			p.receive(packets)
+		}
 		switch {
 		case err == nil:
 			failing = false
-			c.deliver(p, b[:n], oob[:oobn], from)
+			r.moderate(len(packets))
 			continue
 		case c.stopped():
 			return
@@ -243,21 +243,6 @@ func (c *conn) stopped() bool {
 	}
 }
 
-func (c *conn) deliver(p *port, b, oob []byte, from unix.Sockaddr) {
-	h, payload, err := c.parse(b, oob, from)
-	if err != nil {
-		p.malformed.Add(1)
-		return
-	}
-	if c.six && h.Destination.IsMulticast() && !c.member.Load() {
-		return // for another socket of this machine: IPV6_MULTICAST_ALL does not keep it from a raw one
-	}
-	p.received.Add(1)
-	p.receive(Packet{
-		Interface: p.name, Header: h, Payload: append([]byte(nil), payload...), At: arrival(time.Now(), oob),
-	})
-}
-
 // parse tells the header from the message. Over IPv6 the kernel gives the message alone, without padding.
 func (c *conn) parse(b, oob []byte, from unix.Sockaddr) (vrrp.Header, []byte, error) {
 	if !c.six {
@@ -269,25 +254,6 @@ func (c *conn) parse(b, oob []byte, from unix.Sockaddr) (vrrp.Header, []byte, er
 	}
 	h, err := header6(netip.AddrFrom16(six.Addr), oob)
 	return h, b, err
-}
-
-// arrival maps the kernel's time stamp, which is of the wall clock, to the monotonic clock of now.
-func arrival(now time.Time, oob []byte) time.Time {
-	messages, err := unix.ParseSocketControlMessage(oob)
-	if err != nil {
-		return now
-	}
-	for _, m := range messages {
-		if m.Header.Level != unix.SOL_SOCKET || m.Header.Type != unix.SCM_TIMESTAMPNS || len(m.Data) < 16 {
-			continue
-		}
-		sec, nsec := binary.NativeEndian.Uint64(m.Data), binary.NativeEndian.Uint64(m.Data[8:])
-		age := now.Round(0).Sub(time.Unix(int64(sec), int64(nsec)))
-		if age > 0 && age < maxAge {
-			return now.Add(-age)
-		}
-	}
-	return now
 }
 
 // drops is how many packets the kernel threw away because the socket's buffer was full: SK_MEMINFO_DROPS, the last of the

@@ -72,7 +72,7 @@ func TestIPv6UnicastPortHearsNoMulticast(t *testing.T) {
 	a, b := pair6(t)
 	a.set(port6(true))
 	b.set(port6(false))
-	other := New(Options{Logger: b.wire.opt.Logger, Receive: func(Packet) {}}) // of the same machine
+	other := New(Options{Logger: b.wire.opt.Logger, Receive: func([]Packet) {}}) // of the same machine
 	b.do(func() error { other.Set([]Port{port6(true)}); return nil })
 	defer b.do(other.Close)
 	a.send6(left6, multicast6, "to all")

@@ -11,7 +11,7 @@ import (
 type port struct {
 	name    string
 	six     bool
-	receive func(Packet)
+	receive func([]Packet)
 	log     *slog.Logger
 
 	received, malformed, drops, sent, sendErrors atomic.Uint64

@@ -43,8 +43,9 @@ type Packet struct {
 type Options struct {
 	// Logger gets what an operator should know about the sockets. Required.
 	Logger *slog.Logger
-	// Receive is called for each packet, in order, by the goroutine that reads the interface: it must not block. Required.
-	Receive func(Packet)
+	// Receive is called with the packets that have come, at least one, in order, by the goroutine that reads the interface: it must
+	// not block. Required.
+	Receive func([]Packet)
 }
 
 // Stats counts what passed one interface since it was first wished for. Sockets that were opened anew count on.

@@ -22,21 +22,25 @@ const (
 
 // node is one network namespace with a Wire in it.
 type node struct {
-	t    *testing.T
+	t    testing.TB
 	ns   *netns.NS
 	wire *Wire
 	got  chan Packet
 	log  bytes.Buffer // to be read after the wire was closed
 }
 
-func newNode(t *testing.T) *node {
+func newNode(t testing.TB) *node {
 	t.Helper()
 	ns, err := netns.New()
 	if err != nil {
 		t.Fatalf("this test needs root: %v", err)
 	}
 	n := &node{t: t, ns: ns, got: make(chan Packet, 100)}
-	n.wire = New(Options{Logger: slog.New(slog.NewTextHandler(&n.log, nil)), Receive: func(p Packet) { n.got <- p }})
+	n.wire = New(Options{Logger: slog.New(slog.NewTextHandler(&n.log, nil)), Receive: func(all []Packet) {
+		for _, p := range all {
+			n.got <- p
+		}
+	}})
 	t.Cleanup(func() {
 		n.do(n.wire.Close)
 		if err := ns.Close(); err != nil {
@@ -138,7 +142,7 @@ func (n *node) unplug() {
 	n.do(func() error { return netlink.LinkDel(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}}) })
 }
 
-func pair(t *testing.T) (a, b *node) {
+func pair(t testing.TB) (a, b *node) {
 	t.Helper()
 	a, b = newNode(t), newNode(t)
 	cable(a, b, "eth0")
@@ -184,7 +188,7 @@ func TestUnicastPortHearsNoMulticast(t *testing.T) {
 	a, b := pair(t)
 	a.set(Port{Interface: "eth0", Multicast: true})
 	b.set(Port{Interface: "eth0"})
-	other := New(Options{Logger: b.wire.opt.Logger, Receive: func(Packet) {}}) // of the same machine
+	other := New(Options{Logger: b.wire.opt.Logger, Receive: func([]Packet) {}}) // of the same machine
 	b.do(func() error { other.Set([]Port{{Interface: "eth0", Multicast: true}}); return nil })
 	defer b.do(other.Close)
 	a.send(multicast, "to all")
@@ -300,7 +304,7 @@ func TestInterfaceGoesDownAndUp(t *testing.T) {
 func TestFullSocketDropsAndCounts(t *testing.T) {
 	a, b := pair(t)
 	release := make(chan struct{})
-	b.wire.opt.Receive = func(Packet) { <-release }
+	b.wire.opt.Receive = func([]Packet) { <-release }
 	a.set(Port{Interface: "eth0", Multicast: true})
 	b.set(Port{Interface: "eth0", Multicast: true})
 	for range 5000 {
@@ -321,7 +325,7 @@ func TestFullSocketDropsAndCounts(t *testing.T) {
 func TestCloseWaitsForTheReceiver(t *testing.T) {
 	a, b := pair(t)
 	received, release := make(chan struct{}), make(chan struct{})
-	b.wire.opt.Receive = func(Packet) { close(received); <-release }
+	b.wire.opt.Receive = func([]Packet) { close(received); <-release }
 	a.set(Port{Interface: "eth0", Multicast: true})
 	b.set(Port{Interface: "eth0", Multicast: true})
 	a.send(multicast, "hold")

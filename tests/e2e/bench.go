@@ -21,6 +21,7 @@ func parts() []part {
 		{"ends", benchEnds},
 		{"checks", benchChecks},
 		{"plugin", benchPlugin},
+		{"flood", benchFlood},
 	}
 }
 

@@ -51,3 +51,8 @@ func memory(t *T, pid int) (resident, private int64) {
 
 // mib is a size for people.
 func mib(bytes int64) string { return fmt.Sprintf("%.1f MiB", float64(bytes)/(1<<20)) }
+
+// percent is the processor time used in a span, in percent of one core.
+func percent(used, span time.Duration) string {
+	return fmt.Sprintf("%.1f %%", 100*used.Seconds()/span.Seconds())
+}

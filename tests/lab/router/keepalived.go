@@ -45,6 +45,9 @@ func (k *Keepalived) Kill() { k.proc.Kill() }
 func (k *Keepalived) Pause()  { k.proc.Pause() }
 func (k *Keepalived) Resume() { k.proc.Resume() }
 
+// Tree are its processes.
+func (k *Keepalived) Tree() []int { return k.proc.Tree() }
+
 func keepalivedConf(name string, s Settings) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "global_defs {\n  router_id %s\n  vrrp_version %d\n}\n", name, s.Version)
