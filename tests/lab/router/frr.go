@@ -43,21 +43,27 @@ func (f *FRR) Start(s Settings) {
 		return err
 	})
 	f.vrrpd = f.daemon("vrrpd", frrConf(s))
-	f.t.Eventually("vrrpd is backup and has taken the carrier", 10*time.Second, func() error {
+	f.silent()
+	for _, v := range s.VIPs {
+		f.address(v)
+	}
+}
+
+// silent waits until the virtual router has no carrier: vrrpd is not master, and zebra has done what it asked for.
+func (f *FRR) silent() {
+	f.t.Eventually("FRR on "+f.node.Name+" has taken the carrier", 10*time.Second, func() error {
 		out, err := f.node.Output("ip", "link", "show", f.link)
 		if err == nil && !strings.Contains(out, "protodown on") {
 			err = fmt.Errorf("it has it: %s", out)
 		}
 		return err
 	})
-	for _, v := range s.VIPs {
-		f.address(v)
-	}
 }
 
 // Stop ends vrrpd in order, and zebra after it.
 func (f *FRR) Stop() {
 	end(f.t, f.vrrpd)
+	f.silent()
 	end(f.t, f.zebra)
 }
 
