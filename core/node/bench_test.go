@@ -50,11 +50,10 @@ func (n *Node) advert(k int) Received {
 func BenchmarkStep(b *testing.B) {
 	for _, size := range []int{1, 100, 1000} {
 		b.Run(fmt.Sprintf("master of %d advertises", size), func(b *testing.B) {
-			n, now := crowd(size, true)
+			n, _ := crowd(size, true)
 			b.ReportAllocs()
 			for b.Loop() {
-				now = n.Deadline()
-				n.Step(now, Timeout{})
+				n.Step(n.Deadline(), Timeout{})
 			}
 		})
 		b.Run(fmt.Sprintf("backup of %d hears its master", size), func(b *testing.B) {
