@@ -174,15 +174,24 @@ func (r renderer) service(s node.ServiceStatus) Service {
 func (r renderer) realServer(cfg node.Service) func(node.RealServerStatus) RealServer {
 	return func(s node.RealServerStatus) RealServer {
 		d, n := s.Address, r.x.Traffic.Server(cfg, s.Address)
-		values := make(map[string]map[string]float64, len(s.Values))
-		for _, c := range s.Values {
-			values[c.Check] = c.Values
+		values := map[string]map[string]float64{}
+		for _, c := range s.Checks {
+			if len(c.Values) > 0 {
+				values[c.Check] = c.Values
+			}
 		}
 		return RealServer{
 			Address: d.Address, State: serverState(s), Forward: string(d.Forward),
 			Weight: d.Weight, EffectiveWeight: s.EffectiveWeight, Reason: s.Reason, Since: r.since(s.Since), Stale: s.Stale, Values: values,
+			Checks:            each(s.Checks, checkResult),
 			ActiveConnections: n.Active, InactiveConnections: n.Inactive, Traffic: n,
 		}
+	}
+}
+
+func checkResult(c node.CheckResult) CheckResult {
+	return CheckResult{
+		Check: c.Check, Result: c.Outcome.String(), Reason: c.Reason, At: instant(c.At), TookMS: float64(c.Took.Microseconds()) / 1000,
 	}
 }
 

@@ -58,8 +58,10 @@ func example() *node.Snapshot {
 			}},
 			Up: true,
 			RealServers: []node.RealServerStatus{
-				{Address: server("10.99.0.21:80", 1), Status: health.Up, Since: noon(), EffectiveWeight: 1, Values: []node.CheckValues{
-					{Check: "http", Values: map[string]float64{"answer_seconds": 0.25}},
+				{Address: server("10.99.0.21:80", 1), Status: health.Up, Since: noon(), EffectiveWeight: 1, Checks: []node.CheckResult{
+					{Check: "http", At: noon(), Observation: health.Observation{
+						Outcome: health.Pass, Took: 1250 * time.Microsecond, Values: map[string]float64{"answer_seconds": 0.25},
+					}},
 				}},
 				{Address: server("10.99.0.22:80", 2), Status: health.Down, Since: noon(), Reason: "connection refused", Stale: true},
 			},

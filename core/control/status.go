@@ -194,11 +194,25 @@ type RealServer struct {
 	// Values are figures of the latest results, by check ("http", "http-2" for the second of that plugin) and name. They may be
 	// a second old.
 	Values map[string]map[string]float64 `json:"values"`
+	// Checks are the latest results of its checks. They may be as old.
+	Checks []CheckResult `json:"checks"`
 	// ActiveConnections and InactiveConnections are IPVS's counts; 0 where it does not hold the server.
 	ActiveConnections   uint32 `json:"active_connections"`
 	InactiveConnections uint32 `json:"inactive_connections"`
 	// Traffic is the rest of what IPVS counts; all 0 where it does not hold the server.
 	Traffic node.Counts `json:"traffic"`
+}
+
+// CheckResult is the latest result of one check.
+type CheckResult struct {
+	// Check is as in the values of a [RealServer].
+	Check string `json:"check"`
+	// Result is pass, warn, fail, or error where the check could not be made; Reason says why.
+	Result string    `json:"result"`
+	Reason string    `json:"reason"`
+	At     time.Time `json:"at"`
+	// TookMS is how long the run took, in milliseconds; 0 where the plugin does not say.
+	TookMS float64 `json:"took_ms"`
 }
 
 // Plugin is one plugin process.

@@ -26,6 +26,9 @@ const (
 	Fail
 )
 
+// String is the outcome in one word.
+func (o Outcome) String() string { return [...]string{"error", "pass", "warn", "fail"}[o&3] }
+
 // Config of one check's verdict.
 type Config struct {
 	// Rise is the number of passes in a row that bring a target up that is down, at least 1.
@@ -47,6 +50,8 @@ type Observation struct {
 	Reason string
 	// Weight is the weight that the check asks for; negative for none.
 	Weight int
+	// Took is how long the run took; 0 where nobody knows.
+	Took time.Duration
 	// Values are figures that the check has measured, by name; nil for none. Nobody changes the map.
 	Values map[string]float64
 }

@@ -141,7 +141,8 @@ func (c *collector) service(out sink, s State, v node.ServiceStatus) {
 		server := r.Address.Address.String()
 		out.gauge(c.d.serverUp, truth(r.Status == health.Up), name, server)
 		out.gauge(c.d.serverWeight, float64(r.EffectiveWeight), name, server)
-		for _, k := range r.Values {
+		for _, k := range r.Checks {
+			out.gauge(c.d.took, k.Took.Seconds(), name, server, k.Check)
 			for figure, v := range k.Values {
 				out.gauge(c.d.value, v, "", name, server, k.Check, figure)
 			}

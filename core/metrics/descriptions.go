@@ -13,7 +13,7 @@ type descriptions struct {
 	serviceSuspect, serviceSorry  *prometheus.Desc
 	serviceTraffic, serverTraffic trafficDescriptions
 
-	pluginUp, pluginRestarts, pluginDropped, pluginRefused, targets, runs, lateness, stuck, lost, value *prometheus.Desc
+	pluginUp, pluginRestarts, pluginDropped, pluginRefused, targets, runs, lateness, stuck, lost, value, took *prometheus.Desc
 
 	outboxQueued, outboxDelivered, outboxDropped, outboxFailed, outboxOldest, outboxUnsaved *prometheus.Desc
 
@@ -80,6 +80,7 @@ func describe() descriptions {
 	d.lost = desc("plugin_results_lost_total", "Results that the plugin's process gave up because vipward did not read them.", "plugin")
 	d.value = desc("check_value", "A figure of the latest result of a check: of this node by checker, of a real server by service, real_server and check.",
 		"checker", "service", "real_server", "check", "name")
+	d.took = desc("check_duration_seconds", "How long the latest run of a check of a real server took.", "service", "real_server", "check")
 	d.outboxQueued = desc("outbox_queued", "Events that wait for the notifier.", "notifier")
 	d.outboxDelivered = desc("outbox_delivered_total", "Events that the notifier took.", "notifier")
 	d.outboxDropped = desc("outbox_dropped_total", "Events that found the notifier's queue full.", "notifier")

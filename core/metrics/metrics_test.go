@@ -60,8 +60,8 @@ func example() State {
 			Checkers: []node.CheckerStatus{{Name: "local", Status: health.Up, Values: map[string]float64{"load": 0.5}}},
 			Services: []node.ServiceStatus{{
 				Config: node.Service{Name: "web", Service: desired.Service{ServiceKey: key}}, Up: true,
-				RealServers: []node.RealServerStatus{{Address: desired.Destination{Address: server}, Status: health.Up, EffectiveWeight: 2, Values: []node.CheckValues{
-					{Check: "http", Values: map[string]float64{"answer_seconds": 0.25}},
+				RealServers: []node.RealServerStatus{{Address: desired.Destination{Address: server}, Status: health.Up, EffectiveWeight: 2, Checks: []node.CheckResult{
+					{Check: "http", Observation: health.Observation{Took: 1250 * time.Microsecond, Values: map[string]float64{"answer_seconds": 0.25}}},
 				}}},
 			}},
 		},

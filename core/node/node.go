@@ -77,7 +77,9 @@ type check struct {
 	places   []place            // real servers that it is a check of
 	told     bool               // that it is stale, of its checkers
 	values   map[string]float64 // of the latest result
-	number   *float64           // for a track that adds it to the priority; nil before the first
+	latest   health.Observation // the latest result, and when it came
+	at       time.Time
+	number   *float64 // for a track that adds it to the priority; nil before the first
 }
 
 // redraw has the next snapshot show the servers of a check anew.
@@ -87,12 +89,10 @@ func (c *check) redraw() {
 	}
 }
 
-// measured takes the figures of a result.
-func (c *check) measured(values map[string]float64) {
-	if values == nil && c.values == nil {
-		return
-	}
-	c.values = values
+// measured takes what a result says besides the verdict.
+func (c *check) measured(now time.Time, o health.Observation) {
+	c.latest, c.at = o, now
+	c.values = o.Values
 	for _, p := range c.places {
 		p.service.measured = true
 	}
@@ -256,7 +256,7 @@ func (n *Node) observed(now time.Time, in Observed) {
 		return
 	}
 	n.refresh(now, in, c)
-	c.measured(in.Values)
+	c.measured(now, in.Observation)
 	if c.count(in) {
 		n.everything = true
 	}

@@ -107,12 +107,13 @@ type CheckerStatus struct {
 	Values map[string]float64
 }
 
-// CheckValues are the figures of one check of a real server.
-type CheckValues struct {
+// CheckResult is the latest result of one check of a real server. It may be a second old, of a large service a little older.
+type CheckResult struct {
 	// Check is the plugin's name, with -2 for the second check of that plugin, and so on.
 	Check string
-	// Values of the latest result, by name. They may be a second old.
-	Values map[string]float64
+	// At is when it came.
+	At time.Time
+	health.Observation
 }
 
 // ServiceStatus is the state of one virtual server.
@@ -138,8 +139,8 @@ type RealServerStatus struct {
 	Reason string
 	// Stale tells that one of its checks is stale; the verdict is the last one.
 	Stale bool
-	// Values are the figures of those checks that have any.
-	Values []CheckValues
+	// Checks are the latest results of those checks that have one.
+	Checks []CheckResult
 	// EffectiveWeight is the weight that IPVS has; 0 where the server is not in the table.
 	EffectiveWeight int
 	// Aside tells that it is not in the table though it is up, since the sorry server serves instead.

@@ -65,17 +65,21 @@ func (n *Node) instanceStatus(now time.Time, i *instance) InstanceStatus {
 }
 
 // figuresEvery is how old the figures of checks may get in a snapshot: who reads them does so every few seconds.
-const figuresEvery = time.Second
+// Those of a large service get older, so that nobody feels it.
+const (
+	figuresEvery = time.Second
+	figuresShare = 500 * time.Microsecond // for each server
+)
 
 // rows are the servers of a service. They are made anew where something has changed, for there may be thousands.
 func (n *Node) rows(now time.Time, v *service) []RealServerStatus {
-	if v.rows != nil && (!v.measured || now.Sub(v.drawn) < figuresEvery) {
+	if v.rows != nil && (!v.measured || now.Sub(v.drawn) < max(figuresEvery, time.Duration(len(v.rows))*figuresShare)) {
 		return v.rows
 	}
 	v.rows, v.drawn, v.measured = make([]RealServerStatus, len(v.servers)), now, false
 	for k, r := range v.servers {
 		st := RealServerStatus{
-			Address: r.cfg.Destination, Status: r.status, Since: r.since, Reason: r.reason, Stale: n.staleServer(r.cfg), Values: n.figures(r.cfg),
+			Address: r.cfg.Destination, Status: r.status, Since: r.since, Reason: r.reason, Stale: n.staleServer(r.cfg), Checks: n.figures(r.cfg),
 		}
 		if w, ok := n.inTable(now, v, r); ok {
 			st.EffectiveWeight = w
@@ -89,12 +93,12 @@ func (n *Node) rows(now time.Time, v *service) []RealServerStatus {
 	return v.rows
 }
 
-// figures are those of the checks of a server. The second check of a plugin is told from the first by its number.
-func (n *Node) figures(cfg RealServer) []CheckValues {
-	var all []CheckValues
+// figures are the latest results of the checks of a server. The second check of a plugin is told from the first by its number.
+func (n *Node) figures(cfg RealServer) []CheckResult {
+	var all []CheckResult
 	for k, c := range cfg.Checks {
-		values := n.checks[c.Check].values
-		if len(values) == 0 {
+		x := n.checks[c.Check]
+		if x.at.IsZero() {
 			continue
 		}
 		name, same := c.Plugin, 1
@@ -106,7 +110,7 @@ func (n *Node) figures(cfg RealServer) []CheckValues {
 		if same > 1 {
 			name = fmt.Sprintf("%s-%d", c.Plugin, same)
 		}
-		all = append(all, CheckValues{Check: name, Values: values})
+		all = append(all, CheckResult{Check: name, At: x.at, Observation: x.latest})
 	}
 	return all
 }

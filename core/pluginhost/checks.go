@@ -288,6 +288,7 @@ func observation(r *pluginv1.Result) health.Observation {
 	case pluginv1.Status_FAIL:
 		o.Outcome = health.Fail
 	}
+	o.Took = max(r.GetTook().AsDuration(), 0)
 	if r.Weight != nil {
 		o.Weight = int(min(r.GetWeight(), 65535))
 	}
