@@ -56,7 +56,7 @@ func (g *group) join(name string, at hcl.Range) {
 			"vrrp_sync_group %q at %s has it already. Join the two groups, or take it out of one.", i.group.Name, place(i.group.block.at))
 		return
 	}
-	i.group, i.VRRP.Sync = g, true
+	i.group = g
 	g.members, g.Instances = append(g.members, i), append(g.Instances, name)
 }
 

@@ -63,6 +63,8 @@ type Event struct {
 	Priority int `json:"priority,omitempty"`
 	// Reason says why, in the operator's words.
 	Reason string `json:"reason,omitempty"`
+	// Attrs are what the event says for machines besides, by names that are documented with its code.
+	Attrs map[string]string `json:"attrs,omitempty"`
 	// Notify names the notifiers that are to hear of it, besides those that subscribe to everything.
 	Notify []string `json:"-"`
 }

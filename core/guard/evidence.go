@@ -110,8 +110,6 @@ type Grant struct {
 	State GrantState
 	// Text names the holder, or says why there is no answer.
 	Text string
-	// Needed tells that without its answer there is no takeover; else an answer is wanted, and a refusal obeyed.
-	Needed bool
 }
 
 // GrantState is how a request to the witness stands.
@@ -127,7 +125,7 @@ const (
 	GrantHeld GrantState = "granted"
 	// GrantRefused: another node holds it.
 	GrantRefused GrantState = "refused"
-	// GrantUnreachable: the witness does not answer.
+	// GrantUnreachable: the witness does not answer. A takeover goes on without it, unless fencing is required.
 	GrantUnreachable GrantState = "unreachable"
 )
 
@@ -140,3 +138,59 @@ const (
 	HoldFence    OnHoldExpired = "fence"
 	HoldTakeover OnHoldExpired = "takeover"
 )
+
+// Fact is one piece of evidence for people and machines.
+type Fact struct{ Name, Value string }
+
+// Facts are the evidence in words, in the order of the table.
+func (e Evidence) Facts() []Fact {
+	facts := []Fact{{"claim", string(e.Claim)}, {"link", "up"}}
+	if e.Cut != "" {
+		facts[1].Value = e.Cut
+	}
+	add := func(name, value string) { facts = append(facts, Fact{name, value}) }
+	if add("references", "none"); e.References != VoiceNone {
+		facts[len(facts)-1].Value = string(e.References)
+	}
+	add("peer", e.Peer.String())
+	switch {
+	case e.VIP.Text != "":
+		add("vip", e.VIP.Text)
+	case e.VIP.Who == WhoUnprobed:
+		add("vip", "not asked for")
+	default:
+		add("vip", string(e.VIP.Who))
+	}
+	if e.Mode != "" && e.Mode != FencingOff {
+		add("fencing", string(e.Mode)+": "+string(e.Fence.State)+" "+e.Fence.Reason)
+	}
+	if e.Witness.State != GrantNone {
+		add("witness", string(e.Witness.State)+" "+e.Witness.Text)
+	}
+	return facts
+}
+
+// String is what the members say, in words.
+func (p Peer) String() string {
+	text := "no heartbeat was ever heard"
+	switch p.Heard {
+	case VoiceHeard:
+		text = p.Name + " is alive"
+		if p.Master {
+			text += " and MASTER"
+		}
+		if p.Isolated {
+			text += ", isolated"
+		}
+		if p.Outranked {
+			text += ", with the lower priority"
+		}
+		if p.Silent != "" {
+			text += "; " + p.Silent + " is silent"
+		}
+	case VoiceSilent:
+		text = p.Silent + " is silent"
+	case VoiceNone, VoiceAsked:
+	}
+	return text
+}

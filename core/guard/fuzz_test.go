@@ -25,7 +25,7 @@ func evidence(n uint64, waited time.Duration) Evidence {
 		PeerLease:     pick(&n, 0, 3*time.Second, time.Minute),
 		OnHoldExpired: pick(&n, "", HoldOn, HoldFence, HoldTakeover),
 		Mode:          pick(&n, "", FencingOff, FencingBestEffort, FencingRequired),
-		Witness:       Grant{State: pick(&n, GrantNone, GrantAsked, GrantHeld, GrantRefused, GrantUnreachable), Needed: pick(&n, true, false)},
+		Witness:       Grant{State: pick(&n, GrantNone, GrantAsked, GrantHeld, GrantRefused, GrantUnreachable)},
 		Waited:        waited,
 	}
 	e.Fence.State = pick(&n, FenceNone, FenceWaiting, FenceRunning, FenceConfirmed, FenceFailed, FenceBlocked, FenceRehearsed)

@@ -227,17 +227,13 @@ func (e Evidence) granted(v Verdict) Verdict {
 	g := e.Witness
 	v.AskWitness = g.State != GrantNone
 	switch g.State {
-	case GrantNone, GrantHeld:
+	case GrantNone, GrantHeld, GrantUnreachable:
 		return v
 	case GrantAsked:
 		v.Decision, v.Reason = Wait, v.Reason+"; waits for the witness"
 	case GrantRefused:
 		v.Decision, v.Reason = Hold, v.Reason+"; the witness refuses: "+g.Text
 		v.Ask = v.Row == RowElection
-	case GrantUnreachable:
-		if g.Needed {
-			v.Decision, v.Reason = Blocked, v.Reason+"; the witness does not answer: "+g.Text
-		}
 	}
 	return v
 }

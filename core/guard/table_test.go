@@ -57,7 +57,6 @@ func TestTheTable(t *testing.T) {
 		{"nobody answers, and the witness is asked", with(silent(WhoNobody), func(e *Evidence) { e.Witness.State = GrantAsked }), RowDead, same(Wait), ""},
 		{"nobody answers, and the witness refuses", with(silent(WhoNobody), func(e *Evidence) { e.Witness = Grant{State: GrantRefused, Text: "lb1 holds it"} }), RowDead, want{Hold, Hold, Wait}, ""},
 		{"nobody answers, and the witness is away", with(silent(WhoNobody), func(e *Evidence) { e.Witness.State = GrantUnreachable }), RowDead, want{Take, Take, Wait}, ""},
-		{"nobody answers, and the needed witness is away", with(silent(WhoNobody), func(e *Evidence) { e.Witness = Grant{State: GrantUnreachable, Needed: true} }), RowDead, want{Blocked, Blocked, Wait}, ""},
 		{"the VIP cannot be asked for", silent(WhoUnprobed), RowUnprobed, want{Take, Take, Wait}, ""},
 		{"fencing failed", with(silent(WhoNobody), failed), RowDead, want{Take, Take, Blocked}, ""},
 	} {

@@ -107,5 +107,6 @@ func (n *Node) wakes(i *instance) time.Time {
 	if n.started.IsZero() || n.stopping {
 		return due
 	}
-	return earlier(earlier(due, i.retryAt), i.until)
+	due = earlier(earlier(due, i.retryAt), i.until)
+	return earlier(due, earlier(i.guard.due, earlier(i.guard.around, n.grantDeadline(i))))
 }

@@ -113,7 +113,7 @@ type Instance struct {
 	Notify []string
 }
 
-// Group is one block vrrp_sync_group: its instances are master together, or not at all. VRRP.Sync of each is true.
+// Group is one block vrrp_sync_group: its instances are master together, or not at all.
 type Group struct {
 	// Name of the group.
 	Name string

@@ -81,22 +81,10 @@ func (n *Node) settleGroups(now time.Time) {
 			continue
 		}
 		if !n.stopping {
-			n.promote(now, g)
 			n.withdraw(now, g)
 			n.complain(now, g)
 		}
 		n.tellGroup(now, g)
-	}
-}
-
-// promote makes the whole group master once none of its members speaks against it: an election on one link alone, where another
-// link still has a master, would tear the group apart.
-func (n *Node) promote(now time.Time, g *group) {
-	if slices.ContainsFunc(g.members, func(i *instance) bool { return i.router.Wants() == "" && !i.isMaster() }) {
-		return
-	}
-	for _, i := range g.members {
-		n.step(now, i, vrrp.Promote{})
 	}
 }
 
@@ -117,7 +105,9 @@ func (n *Node) withdraw(now time.Time, g *group) {
 }
 
 // lost tells whether another router has the better claim to the instance.
-func (i *instance) lost() bool { return i.router.Follows() || i.router.State() == vrrp.Hold }
+func (i *instance) lost() bool {
+	return i.router.Follows() || i.router.State() == vrrp.Hold && i.router.Wants() == ""
+}
 
 // blocker is the first member that keeps the others from becoming master, while there is one that wants to; else nil.
 func (g *group) blocker() (wants, against *instance) {
@@ -173,12 +163,15 @@ func (i *instance) explain() string {
 // standsBack is why a member is in BACKUP though it would be master alone; empty where it is not so.
 func (i *instance) standsBack() string {
 	why := i.router.Wants()
-	if i.group == nil || why == "" {
+	if why == "" || i.router.State() == vrrp.Hold {
 		return ""
+	}
+	if i.group == nil {
+		return why + "; " + i.guard.verdict.Reason
 	}
 	_, against := i.group.blocker()
 	if against == nil {
-		return why
+		return why + "; " + i.guard.verdict.Reason
 	}
 	return fmt.Sprintf("%s; waits for %s of sync group %s", why, against.cfg.Name, i.group.cfg.Name)
 }

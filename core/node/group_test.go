@@ -46,7 +46,7 @@ func duoConfig(i int) Config {
 		c.Instances = append(c.Instances, Instance{
 			Name: name, Interface: fmt.Sprintf("eth%d", k), Lease: Lease{Auto: true}, PeerPriority: []uint8{100, 150}[i],
 			VRRP: vrrp.Config{
-				VRID: 51, Version: 3, Priority: []uint8{150, 100}[i], Interval: time.Second, Preempt: true, Sync: true,
+				VRID: 51, Version: 3, Priority: []uint8{150, 100}[i], Interval: time.Second, Preempt: true, Gated: true,
 				Addresses: []netip.Addr{vip.Addr()},
 			},
 			Addresses: []VirtualAddress{{Prefix: vip, Interface: fmt.Sprintf("eth%d", k)}},
@@ -329,7 +329,7 @@ func TestALostElectionTakesTheRestAlong(t *testing.T) {
 	c.Instances[0].VRRP.Priority = 200
 	c.Groups = nil
 	for k := range c.Instances {
-		c.Instances[k].VRRP.Sync = false
+		c.Instances[k].VRRP.Gated = false
 	}
 	d.nodes[1] = New(c)
 	d.links(1)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -46,6 +47,19 @@ type instance struct {
 
 	command uint64 // the failover under way; 0 for none
 
+	guard     guarding
+	term      uint64    // the epoch of its latest ownership, here or elsewhere
+	resists   bool      // what the router was told
+	mute      time.Time // since when no advert could be sent; zero for not
+	spoken    time.Time // the last advert that was made
+	unsent    bool      // it could not be sent
+	broken    string    // why it takes no part any more
+	conflicts uint64    // answers of others for a VIP that is held
+	refusals  uint64    // takeovers that were refused
+	confirmed time.Time // the last advert that was not told to be unsent
+	dumb      string    // why its adverts cannot be sent, until it is tried again
+	remote    bool      // no other member is near
+
 	// The rest belongs to the agenda.
 	due     time.Time
 	place   int // in it, or nowhere
@@ -54,6 +68,7 @@ type instance struct {
 }
 
 func newInstance(cfg Instance) *instance {
+	cfg.VRRP.Gated = true
 	return &instance{
 		cfg: cfg, router: vrrp.NewRouter(cfg.VRRP), tracks: cfg.Tracks, refused: map[desired.AddressKey]string{}, place: nowhere,
 	}
@@ -132,6 +147,7 @@ func (n *Node) retryRefused(now time.Time) {
 	for _, i := range n.touched {
 		if !n.stopping && !i.retryAt.IsZero() && !now.Before(i.retryAt) {
 			i.retryAt = time.Time{}
+			i.dumb, i.mute, i.unsent = "", time.Time{}, false
 			clear(i.refused)
 			clear(i.pathless)
 			n.everything = true
@@ -219,7 +235,29 @@ func (i *instance) isVIP(a netip.Addr) bool {
 
 // step is the only place where a router is stepped: it turns what the router says into packets, wishes and events.
 func (n *Node) step(now time.Time, i *instance, in vrrp.Input) {
+	defer n.contain(now, i)
 	n.take(now, i, i.router.Step(now, in))
+}
+
+// contain stops an instance whose step has panicked, and nothing else: it lets its addresses go and takes no part any more.
+func (n *Node) contain(now time.Time, i *instance) {
+	p := recover()
+	if p == nil {
+		return
+	}
+	before := vrrp.Init
+	if i.holds {
+		before = vrrp.Master
+	}
+	i.broken = fmt.Sprintf("a fault of vipward has stopped it (%v); reload to start it again, and please report it", p)
+	i.router = vrrp.NewRouter(i.cfg.VRRP)
+	out := i.router.Step(now, vrrp.Fail{Reason: i.broken})
+	i.started, i.source, i.holds, n.dirty = true, false, false, true
+	n.touch(i)
+	out.From = before
+	e := i.transition(out)
+	e.Severity = event.Critical
+	n.emit(e)
 }
 
 func (n *Node) take(now time.Time, i *instance, out vrrp.Output) {
@@ -237,6 +275,7 @@ func (n *Node) take(now time.Time, i *instance, out vrrp.Output) {
 	n.renew(now, i, out.Adverts)
 	if out.Changed {
 		n.emit(i.transition(out))
+		n.hasten(i)
 	}
 	for _, note := range out.Notes {
 		n.emit(event.Event{
@@ -259,7 +298,7 @@ func (i *instance) transition(out vrrp.Output) event.Event {
 		Priority: int(i.router.Effective()), Notify: i.cfg.Notify,
 	}
 	switch out.To {
-	case vrrp.Fault:
+	case vrrp.Fault, vrrp.Hold:
 		e.Severity = event.Warning
 	case vrrp.Init:
 		e.To = "STOP"

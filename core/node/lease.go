@@ -1,7 +1,9 @@
 package node
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/vipward/vipward/core/desired"
@@ -11,6 +13,9 @@ import (
 // leaseMargin is what the kernel may be late in removing an address whose lease has ended: it looks with a slack of a quarter
 // of a second (check_lifetime in net/ipv4/devinet.c), and the removal itself takes time on a loaded machine.
 const leaseMargin = 400 * time.Millisecond
+
+// longLease is that of VIPs while no other member is near: then a stall of the daemon must not take the service away.
+const longLease = time.Minute
 
 // lease is how long the kernel keeps the VIPs after the last renewal: shorter than the fastest peer needs to take over, so
 // that a dead daemon's VIP is gone before its new owner comes. A lone node has nobody to make room for. The kernel counts
@@ -25,6 +30,9 @@ func (i *instance) lease(lone bool) time.Duration {
 	peer := i.cfg.PeerPriority
 	if peer == 0 || i.mayRise() {
 		peer = 254
+	}
+	if i.remote {
+		return longLease
 	}
 	down := vrrp.MasterDown(i.cfg.VRRP.Version, peer, i.cfg.VRRP.Interval)
 	return max((down - leaseMargin).Truncate(time.Second), time.Second)
@@ -51,7 +59,18 @@ func (n *Node) renew(now time.Time, i *instance, sent []vrrp.Advert) {
 		}
 		return
 	}
-	i.renewed = now
+	if i.unsent { // the advert before was not; whether this one is, is told before the next
+		i.unsent, i.spoken = false, now
+		return
+	}
+	i.confirmed, i.renewed = i.spoken, now
+	if !i.mute.IsZero() {
+		i.mute, i.renewed = time.Time{}, i.spoken
+	}
+	i.spoken = now
+	if remote := n.remote(now); remote != i.remote {
+		i.remote, i.wished, n.dirty = remote, time.Time{}, true
+	}
 	if lease := i.lease(n.cfg.Lone); lease > 0 && now.Sub(i.wished) >= renewal(lease) {
 		n.dirty = true
 	}
@@ -101,5 +120,45 @@ func (i *instance) wish(now time.Time, lone bool, s *desired.State) {
 			AddressKey: a.key(), Label: a.Label, Scope: a.Scope, Lease: lease, Renewed: i.wished,
 		})
 		s.Announcements = append(s.Announcements, desired.Announcement{AddressKey: a.key(), Epoch: i.epoch, Garp: i.cfg.Garp})
+	}
+}
+
+// remote tells whether all other members have been silent for so long that none of them is near. One that was never heard may be of
+// another make, which sends no heartbeats.
+func (n *Node) remote(now time.Time) bool {
+	return len(n.members) > 0 && !slices.ContainsFunc(n.members, func(m *member) bool { return m.near(now) })
+}
+
+// peerLease is how long the kernel of a silent peer keeps the VIPs.
+func (i *instance) peerLease() time.Duration {
+	if !i.cfg.Lease.Auto {
+		return i.cfg.Lease.For
+	}
+	down := vrrp.MasterDown(i.cfg.VRRP.Version, i.router.Effective(), i.cfg.VRRP.Interval)
+	return max((down - leaseMargin).Truncate(time.Second), time.Second)
+}
+
+// unsaid takes back what an advert has confirmed that could not be sent. A master that cannot speak for a down interval has a peer
+// that takes over: it takes no part, and tries again later.
+func (n *Node) unsaid(now time.Time, in Unsent) {
+	for _, i := range n.instances {
+		if i.cfg.Interface != in.Interface || !i.isMaster() {
+			continue
+		}
+		if i.unsent = true; i.mute.IsZero() {
+			i.mute = i.spoken
+		}
+		if i.renewed.After(i.confirmed) && !i.confirmed.IsZero() {
+			i.renewed = i.confirmed
+			if i.wished.After(i.renewed) {
+				i.wished, n.dirty = i.renewed, true
+			}
+		}
+		if now.Sub(i.mute) >= i.router.MasterDown() {
+			i.dumb = fmt.Sprintf("no advert could be sent on %s for %v: %s", in.Interface, now.Sub(i.mute).Round(time.Millisecond), in.Reason)
+			i.retry = min(max(2*i.retry, retryFirst), retryMost)
+			i.retryAt = now.Add(i.retry)
+		}
+		n.touch(i)
 	}
 }

@@ -25,10 +25,14 @@ type Memory struct {
 	Maintenance Maintenance
 	// Fenced are the nodes that this one has fenced and that have not confirmed yet that they know it.
 	Fenced []string
+	// Terms are the epochs of the ownerships of this node.
+	Terms []Term
 }
 
 // Memory is the present one.
-func (n *Node) Memory() Memory { return Memory{n.maintenance.Maintenance, slices.Clone(n.fenced)} }
+func (n *Node) Memory() Memory {
+	return Memory{n.maintenance.Maintenance, slices.Clone(n.fenced), n.terms()}
+}
 
 // maintenance is the node's own, with the way into it.
 type maintenance struct {

@@ -48,7 +48,14 @@ type Node struct {
 	touched    []*instance               // by this step
 	everything bool                      // this step touches all of them
 
-	moves map[uint64]*move // commands under way, by number
+	moves       map[uint64]*move // commands under way, by number
+	members     []*member
+	known       map[desired.Watch]*known // addresses on the network that are asked about
+	watched     []desired.Watch          // the same, in order
+	references  []*known
+	beats       beats
+	witnessAsks uint64
+	at          time.Time // of the step
 
 	folds  map[string]*fold // by plugin: the checks that were told to be stale together
 	expiry time.Time        // when to look for checks that have become stale, at the earliest; zero for at once
@@ -114,6 +121,7 @@ func New(cfg Config) *Node {
 // Step takes one input. The instant must not be before that of the step before.
 func (n *Node) Step(now time.Time, in Input) Output {
 	n.open(mayTouchAll(in))
+	n.at = now
 	switch in := in.(type) {
 	case Received:
 		n.received(now, in)
@@ -123,6 +131,7 @@ func (n *Node) Step(now time.Time, in Input) Output {
 		}
 	case Links:
 		n.links = in
+		n.adoptKnown()
 	case Observed:
 		n.observed(now, in)
 	case Observations:
@@ -145,6 +154,20 @@ func (n *Node) Step(now time.Time, in Input) Output {
 		n.drain(now, in)
 	case Told:
 		n.emit(in.Event)
+	case Beat:
+		n.beat(now, in)
+	case Seen:
+		n.seen(now, in)
+	case Unasked:
+		n.unasked(in)
+	case Unsent:
+		n.unsaid(now, in)
+	case Fenced:
+		n.endFence(now, in)
+	case Witnessed:
+		n.witnessed(now, in)
+	case Confirm:
+		n.confirm(now, in)
 	case Timeout:
 	}
 	return n.finish(now)
@@ -159,7 +182,7 @@ func (n *Node) open(everything bool) {
 // before has said.
 func mayTouchAll(in Input) bool {
 	switch in.(type) {
-	case Received, Receptions, Timeout, Told, Observed, Observations:
+	case Received, Receptions, Timeout, Told, Observed, Observations, Beat, Seen, Unasked, Unsent, Fenced, Witnessed, Confirm:
 		return false
 	}
 	return true
@@ -168,6 +191,7 @@ func mayTouchAll(in Input) bool {
 // Configure replaces the configuration. What is the same in both goes on undisturbed.
 func (n *Node) Configure(now time.Time, cfg Config) Output {
 	n.open(true)
+	n.at = now
 	n.adopt(now, cfg)
 	n.dirty = true
 	return n.finish(now)
@@ -180,15 +204,20 @@ func (n *Node) finish(now time.Time) Output {
 	n.tend(now)
 	n.listen(now)
 	n.choose(now)
+	n.askReferences(now)
 	for _, i := range n.touched {
 		n.settle(now, i)
+		n.look(now, i)
 	}
 	if n.leave() {
 		for _, i := range n.instances {
 			n.settle(now, i)
 		}
 	}
+	n.settleGates(now)
 	n.settleGroups(now)
+	n.settleFences(now)
+	n.sendBeats(now)
 	n.schedule()
 	n.held = nil // what no instance has adopted is removed with the first wish
 	if n.stopping && n.allStopped() {
@@ -212,6 +241,10 @@ func (n *Node) Deadline() time.Time {
 	if n.watching() {
 		first = earlier(first, n.expiry)
 	}
+	first = earlier(first, earlier(n.beatDeadline(), n.referenceDeadline()))
+	for _, m := range n.members {
+		first = earlier(first, m.fence.Deadline())
+	}
 	for _, g := range n.groups {
 		if !n.stopping {
 			first = earlier(first, g.tellAt)
@@ -229,6 +262,7 @@ func (n *Node) start(now time.Time, in Start) {
 	n.held = in.Held
 	n.maintenance.Maintenance, n.fenced = in.Memory.Maintenance, in.Memory.Fenced
 	n.rememberMarks(now, in.Marks)
+	n.rememberTerms(in.Memory.Terms)
 	n.resumeDrains(in.Drains)
 	n.remember(now, in.Verdicts)
 }
@@ -320,6 +354,8 @@ func (n *Node) adopt(now time.Time, cfg Config) {
 	n.checks, n.expiry = checks, time.Time{}
 	n.adoptInstances(now)
 	n.adoptGroups(now)
+	n.adoptMembers()
+	n.adoptKnown()
 	n.adoptServices(now)
 	n.indexChecks()
 	n.keepFolds()
@@ -361,6 +397,7 @@ func (n *Node) wish(now time.Time) *desired.State {
 		i.wish(now, n.cfg.Lone, s)
 	}
 	if !n.out.Stopped {
+		s.Watched = n.watched
 		for _, i := range n.instances {
 			s.Refused = append(s.Refused, i.refusal()...)
 			if i.cfg.VMAC != "" {

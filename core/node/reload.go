@@ -35,6 +35,8 @@ func sameRouter(a, b Instance) bool {
 }
 
 func (n *Node) reconfigure(now time.Time, i *instance, c Instance) {
+	c.VRRP.Gated = true
+	i.broken = ""
 	v := c.VRRP
 	if !v.Source.IsValid() {
 		v.Source = i.router.Config().Source // learned from the interface

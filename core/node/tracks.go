@@ -60,6 +60,12 @@ func (n *Node) fault(i *instance) string {
 }
 
 func (n *Node) ownFault(i *instance) string {
+	if i.broken != "" {
+		return i.broken
+	}
+	if i.dumb != "" {
+		return i.dumb
+	}
 	if status, reason := n.linkStatus(i.cfg.Interface); status == health.Down {
 		return reason
 	}

@@ -1,7 +1,6 @@
 package vrrp
 
 import (
-	"fmt"
 	"net/netip"
 	"time"
 )
@@ -74,7 +73,7 @@ func (r *Router) preempts(now time.Time) bool {
 func (r *Router) accept(now time.Time, src netip.Addr, a Advert) {
 	r.learn(a.Interval)
 	r.master = peer{src, a.Priority, now}
-	r.sync = syncState{follows: true}
+	r.gate = gateState{follows: true}
 	r.armDown(now)
 }
 
@@ -90,7 +89,7 @@ func (r *Router) masterResigned(now time.Time, src netip.Addr) {
 	if r.master.addr.IsValid() && r.master.addr != src {
 		return
 	}
-	r.master, r.sync.follows = peer{src, 0, now}, false
+	r.master, r.gate.follows = peer{src, 0, now}, false
 	r.arm(now.Add(r.skew()))
 }
 
@@ -108,7 +107,7 @@ func (r *Router) masterDownTimer(now time.Time) {
 		r.enterHold(now)
 		return
 	}
-	if r.cfg.Sync {
+	if r.cfg.Gated {
 		reason := r.whyMaster(now)
 		if r.state == Hold {
 			r.enter(now, Backup, "nobody with another clock is heard any more")
@@ -117,17 +116,4 @@ func (r *Router) masterDownTimer(now time.Time) {
 		return
 	}
 	r.becomeMaster(now, r.whyMaster(now))
-}
-
-func (r *Router) whyMaster(now time.Time) string {
-	m := r.master
-	switch {
-	case !m.addr.IsValid():
-		return "no master heard"
-	case m.priority == 0:
-		return m.addr.String() + " resigned"
-	case m.priority < r.effective && now.Sub(m.last) < r.MasterDown():
-		return fmt.Sprintf("%s has a lower priority (%d)", m.addr, m.priority)
-	}
-	return fmt.Sprintf("no advert from %s for %s", m.addr, now.Sub(m.last).Round(time.Millisecond))
 }

@@ -19,9 +19,10 @@ type Config struct {
 	Preempt bool
 	// PreemptDelay is how long a master of lower priority is left alone, from its first advert on. 0 for not at all.
 	PreemptDelay time.Duration
-	// Sync makes the router a member of a sync group: where it would become master it stays in BACKUP and says so by
-	// [Router.Wants], until it gets a [Promote]. It never becomes master of its own accord, but to adopt what a former run held.
-	Sync bool
+	// Gated leaves the last word to somebody else, who knows the rest of a sync group and more than adverts tell: where the router
+	// would become master it stays in BACKUP and says so by [Router.Wants], until it gets a [Promote]. It never becomes master of its
+	// own accord, but to adopt what a former run held.
+	Gated bool
 	// StartMaster shortens the first wait to a little over one interval, as `state MASTER` does in keepalived.
 	StartMaster bool
 	// Source is the primary address that adverts are sent from. Invalid while unknown: then the router waits for a [Source].

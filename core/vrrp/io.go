@@ -31,14 +31,23 @@ type (
 	// Handover begins a planned hand-over: the peer takes over before this router lets go. With Stop the router ends after it,
 	// whether or not a peer came; without, it stays master where none does. The result is [Output.Handover].
 	Handover struct{ Stop bool }
-	// Promote makes a member of a sync group master that wants to be. It is ignored otherwise.
+	// Promote makes a gated router master that wants to be. It is ignored otherwise.
 	Promote struct{}
+	// Restrain puts a gated router that wants to be master into HOLD, where it goes on to want it, or gives another reason there. A valid
+	// advert ends it. It is ignored otherwise.
+	Restrain struct{ Reason string }
 	// Withdraw takes a master back to BACKUP because another member of its sync group is no longer master: it resigns. It is
 	// ignored in other states. A planned hand-over goes on, and ends in BACKUP where no peer comes.
 	Withdraw struct{ Reason string }
 	// Defer has a master of lower priority left alone until an instant, as PreemptDelay does. It delays nothing but preemption, and
 	// the owner does not obey it.
 	Defer struct{ Until time.Time }
+	// Release takes a master back to BACKUP that must not go on: it resigns and lets the addresses go at once. It is ignored in other
+	// states.
+	Release struct{ Reason string }
+	// Resist has a master not yield to adverts of higher rank for some intervals: its ownership may be the newer one. It answers them
+	// as it answers those of lower rank.
+	Resist struct{ On bool }
 	// Source tells the primary address of the interface. An invalid one is ignored.
 	Source struct{ Addr netip.Addr }
 )
@@ -53,8 +62,11 @@ func (Recover) input()  {}
 func (Handover) input() {}
 func (Source) input()   {}
 func (Promote) input()  {}
+func (Restrain) input() {}
 func (Withdraw) input() {}
 func (Defer) input()    {}
+func (Release) input()  {}
+func (Resist) input()   {}
 
 // Output is what follows from one input. Its slices are valid until the next call of a method with an instant.
 type Output struct {

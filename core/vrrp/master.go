@@ -43,6 +43,7 @@ func (r *Router) advertiseNow(now time.Time) {
 // advertInMaster is RFC 9568 section 6.4.3.
 func (r *Router) advertInMaster(now time.Time, src netip.Addr, a Advert) {
 	order := src.Compare(r.cfg.Source)
+	better := a.Priority > r.effective || a.Priority == r.effective && order > 0
 	switch {
 	case order == 0:
 		// An echo, or a node with our address. To yield would be wrong for the first, to answer a storm with both.
@@ -50,13 +51,16 @@ func (r *Router) advertInMaster(now time.Time, src netip.Addr, a Advert) {
 	case r.handover.active():
 		r.takenOver(now, src, a)
 	case a.Priority == 0:
+		r.rival = peer{}
 		if r.mayAnswer(now) {
 			r.advertiseNow(now)
 		}
 		r.reannounce(now)
+	case better && r.resists(now):
+		r.answer(now, src, a)
 	case a.Priority > r.effective:
 		r.yield(now, src, a, fmt.Sprintf("%s has a higher priority (%d)", src, a.Priority))
-	case a.Priority == r.effective && order > 0:
+	case better:
 		r.yield(now, src, a, fmt.Sprintf("%s has the same priority (%d) and the higher address", src, a.Priority))
 	default:
 		r.answer(now, src, a)
@@ -78,6 +82,7 @@ func (r *Router) yield(now time.Time, src netip.Addr, a Advert, reason string) {
 // answer tells a master of lower rank that it has lost, and announces the addresses again, which it may have taken over in
 // everybody's caches. RFC 3768 stays silent; keepalived answers in version 2 as well.
 func (r *Router) answer(now time.Time, src netip.Addr, a Advert) {
+	r.hearRival(now, src, a.Priority)
 	if now.Sub(r.since) > r.cfg.Interval { // before, it is the one that was replaced
 		r.note(now, NoteLosing, NoteLosing, "%s is master as well, with priority %d against %d here; it was told so", src, a.Priority, r.effective)
 	}
@@ -119,5 +124,5 @@ func (r *Router) checkStall(now time.Time) {
 		return
 	}
 	r.becomeBackup(now, reason)
-	r.sync.follows = r.cfg.Sync // as far as it knows, another is master: the group must not be torn apart
+	r.gate.follows = r.cfg.Gated // as far as it knows, another is master: the group must not be torn apart
 }

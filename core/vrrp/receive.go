@@ -34,6 +34,10 @@ func (r *Router) receive(now time.Time, h Header, b []byte) {
 		r.compare(now, h, a)
 		r.advertInMaster(now, h.Source, a)
 	case Hold:
+		if r.holdsAgainst(now, a) {
+			r.hear(now, h.Source, a.Priority)
+			return
+		}
 		r.becomeBackup(now, "a valid advert of "+h.Source.String())
 		r.compare(now, h, a)
 		r.advertInBackup(now, h.Source, a)

@@ -31,7 +31,7 @@ func (r *Router) Reconfigure(now time.Time, cfg Config) Output {
 	if cfg.Source != old.Source || !slices.Equal(cfg.Addresses, old.Addresses) {
 		r.advertiseNow(now)
 	}
-	r.leaveGroup(now)
+	r.leaveGate(now)
 	r.start(now)
 	return r.out
 }

@@ -39,7 +39,12 @@ type Router struct {
 	announced time.Time // the last burst of announcements
 	owed      bool      // one more is due as soon as the limit allows
 
-	sync syncState // as a member of a sync group
+	gate gateState // of a gated router
+
+	rival      peer      // a master of lower rank, as heard last
+	rivalSince time.Time // when it was heard first
+	resist     bool      // a master of higher rank may be the older one
+	resisted   time.Time // since when it is resisted; zero for not
 
 	unsure   peer     // a master whose clock or the own one is wrong, as heard last
 	marks    marks    // the sequence numbers of signed adverts
@@ -112,8 +117,14 @@ func (r *Router) Step(now time.Time, in Input) Output {
 		r.promote(now)
 	case Defer:
 		r.deferred = in.Until
+	case Restrain:
+		r.restrain(now, in.Reason)
 	case Withdraw:
 		r.withdraw(now, in.Reason)
+	case Release:
+		r.release(now, in.Reason)
+	case Resist:
+		r.resist = in.On
 	}
 	return r.out
 }
@@ -150,7 +161,7 @@ func (r *Router) start(now time.Time) {
 	switch {
 	case r.adopt:
 		r.becomeMaster(now, "the addresses of the former run are still held")
-	case r.effective == 255 && r.cfg.Sync:
+	case r.effective == 255 && r.cfg.Gated:
 		r.becomeBackup(now, "started")
 		r.want("owner of the addresses")
 	case r.effective == 255:
@@ -205,7 +216,7 @@ func (r *Router) enter(now time.Time, to State, reason string) {
 	r.state, r.since, r.reason = to, now, reason
 	r.deadline, r.skewed, r.late = time.Time{}, false, false
 	r.preemptAt, r.linger, r.owed = time.Time{}, linger{}, false
-	r.sync = syncState{}
+	r.gate, r.rival, r.resisted = gateState{}, peer{}, time.Time{}
 }
 
 // setEffective changes the priority. In BACKUP the running timer changes by the difference of the skews, as in keepalived.

@@ -156,7 +156,7 @@ func (t Topology) instance(n, i int, s Spec) node.Instance {
 		Name: instanceName(i), Interface: segmentName(s.Segment),
 		VRRP: vrrp.Config{
 			VRID: s.VRID, Version: s.Version, Priority: uint8(s.Priority[n]), Interval: time.Duration(s.Interval),
-			Preempt: s.Preempt, PreemptDelay: time.Duration(s.Delay), StartMaster: s.StartMaster, Sync: t.group(i) >= 0,
+			Preempt: s.Preempt, PreemptDelay: time.Duration(s.Delay), StartMaster: s.StartMaster, Gated: t.group(i) >= 0,
 		},
 		Garp:  desired.Garp{Repeat: 5, Delay: 5 * time.Second, RefreshRepeat: 1},
 		Lease: node.Lease{Auto: !s.Unleased},

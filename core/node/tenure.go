@@ -1,0 +1,264 @@
+package node
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/guard"
+	"github.com/vipward/vipward/core/heartbeat"
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+// The times of a master.
+const (
+	// tenureEvery is how often a master looks around that has something to decide.
+	tenureEvery = 100 * time.Millisecond
+	// A foreign MAC address is told of once each conflictPause, and the VIPs are announced again because of one once each defencePause,
+	// at most defenceMost times within defenceSpan: two machines that both defend an address would flood the link.
+	conflictPause = time.Minute
+	defencePause  = time.Second
+	defenceMost   = 20
+	defenceSpan   = 10 * time.Minute
+	// settled is how long after a takeover the former master may still answer for the VIPs.
+	settled = 500 * time.Millisecond
+	// maxConflicts is how many foreign MAC addresses of one instance are remembered.
+	maxConflicts = 16
+	// longAfter is how long a member is not heard that is no longer near: see [Lease].
+	longAfter = 10 * time.Second
+)
+
+// tenure lets a master look around, and stay or let go.
+func (n *Node) tenure(now time.Time, i *instance) {
+	if !i.isMaster() || n.stopping || i.router.HandingOver() {
+		n.endRival(now, i)
+		return
+	}
+	n.resist(now, i)
+	t := n.tenureOf(now, i)
+	n.tellRival(now, i, t)
+	stay, why := guard.Judge(t)
+	switch stay {
+	case guard.HandOver:
+		n.letGo(now, i, vrrp.Withdraw{Reason: why})
+	case guard.Release:
+		n.letGo(now, i, vrrp.Release{Reason: why})
+	case guard.Keep, guard.KeepAlone:
+		if i.guard.alone != why && why != "" {
+			n.emit(event.Event{Code: "instance.alone", Severity: event.Warning, Kind: event.Instance, Subject: i.cfg.Name, Reason: why + "; it stays MASTER"})
+		}
+	}
+	i.guard.alone = why
+}
+
+// letGo takes a sync group back as a whole.
+func (n *Node) letGo(now time.Time, i *instance, in vrrp.Input) {
+	for _, m := range i.mates() {
+		n.step(now, m, in)
+	}
+}
+
+// tenureOf is what is known about a master.
+func (n *Node) tenureOf(now time.Time, i *instance) guard.Tenure {
+	t := guard.Tenure{Preempt: i.cfg.VRRP.Preempt, Interval: i.cfg.VRRP.Interval}
+	t.References, t.Configured = n.steady(i)
+	t.Own = guard.Owner{Epoch: i.term, Priority: i.router.Effective(), Name: n.cfg.Name}
+	for _, m := range n.members {
+		if !m.alive(now, time.Time{}) {
+			if !m.met.IsZero() && t.Heard == guard.VoiceNone {
+				t.Heard = guard.VoiceSilent
+			}
+			continue
+		}
+		c, spoken := m.instances[i.cfg.Name]
+		if t.Heard == guard.VoiceHeard && !c.ofMaster() {
+			continue
+		}
+		t.Heard, t.Name, t.Reaches = guard.VoiceHeard, m.cfg.Name, !m.isolated()
+		state := vrrp.State(c.State)
+		t.Eligible = spoken && m.flags&(heartbeat.Maintenance|heartbeat.Stopping) == 0 && (state == vrrp.Backup || state == vrrp.Hold)
+		t.Asked, t.Outranked = spoken && c.Claims, c.Priority > i.router.Effective()
+		t.Other = guard.Owner{Epoch: c.Epoch, Priority: c.Priority, Name: m.cfg.Name}
+		t.Rival = i.rivalry(now, c)
+	}
+	if t.Rival == 0 && i.guard.rival.IsZero() {
+		_, _, since := i.router.Rival(now)
+		if !since.IsZero() {
+			i.guard.rival = since
+		}
+	}
+	return t
+}
+
+// rivalry is for how long a member has said that it is MASTER as well.
+func (i *instance) rivalry(now time.Time, c claim) time.Duration {
+	if !c.ofMaster() {
+		return 0
+	}
+	if i.guard.rival.IsZero() {
+		i.guard.rival = now
+	}
+	return now.Sub(i.guard.rival)
+}
+
+// tellRival tells of two masters when it lasts for longer than an election takes, and measures it.
+func (n *Node) tellRival(now time.Time, i *instance, t guard.Tenure) {
+	g := &i.guard
+	addr, priority, since := i.router.Rival(now)
+	if since.IsZero() && !(t.Heard == guard.VoiceHeard && t.Rival > 0) {
+		n.endRival(now, i)
+		return
+	}
+	if g.rivalTold || now.Sub(g.rival) < 3*i.cfg.VRRP.Interval {
+		return
+	}
+	g.rivalTold = true
+	why := t.Name + " says that it is MASTER as well"
+	if addr.IsValid() {
+		why = fmt.Sprintf("%v goes on to advertise with priority %d, against %d here: it does not hear this node; look for what drops IP protocol 112 on the way there",
+			addr, priority, i.router.Effective())
+	}
+	n.emit(event.Event{
+		Code: "instance.dual_master", Severity: event.Critical, Kind: event.Instance, Subject: i.cfg.Name, Reason: why, Notify: i.cfg.Notify,
+	})
+}
+
+// endRival ends two masters: what is held is announced again, whoever has spoken of it meanwhile.
+func (n *Node) endRival(now time.Time, i *instance) {
+	g := &i.guard
+	if g.rival.IsZero() {
+		return
+	}
+	lasted := now.Sub(g.rival)
+	g.dual += lasted
+	told := g.rivalTold
+	g.rival, g.rivalTold = time.Time{}, false
+	if i.isMaster() && i.holds {
+		i.epoch++
+		n.dirty = true
+	}
+	if told {
+		n.emit(event.Event{
+			Code: "instance.dual_master_ended", Severity: event.Info, Kind: event.Instance, Subject: i.cfg.Name,
+			Reason: fmt.Sprintf("there were two masters for %v", lasted.Round(time.Millisecond)), Notify: i.cfg.Notify,
+			Attrs: map[string]string{"dual_master_ms": milliseconds(lasted)},
+		})
+	}
+}
+
+// resist lets a master whose ownership may be the newer one not yield by rank alone, where nobody preempts: while no member is heard
+// that has been heard before, since it may be about to speak, and while one says that its ownership is the older one.
+func (n *Node) resist(now time.Time, i *instance) {
+	on := false
+	if !i.cfg.VRRP.Preempt {
+		for _, m := range n.members {
+			c := m.instances[i.cfg.Name]
+			switch {
+			case m.met.IsZero():
+			case !m.alive(now, time.Time{}):
+				on = true
+			case c.ofMaster() && c.Epoch > 0 && c.Epoch < i.term:
+				on = true
+			}
+		}
+	}
+	if on != i.resists {
+		i.resists = on
+		n.step(now, i, vrrp.Resist{On: on})
+	}
+}
+
+// sighted takes an answer for a VIP. From a master that is followed it tells whose MAC address is in order; to a master it is a conflict.
+func (n *Node) sighted(now time.Time, i *instance, k *known) {
+	g := &i.guard
+	switch {
+	case i.router.Follows():
+		who := n.identify(i, k)
+		if who.Who == guard.WhoStranger && len(g.owners) < maxOwners {
+			g.owners = append(g.owners, k.mac)
+		}
+	case !g.wanted.IsZero():
+		n.touch(i)
+	case i.isMaster() && i.holds && now.Sub(i.router.Since()) > settled:
+		n.conflict(now, i, k)
+	}
+}
+
+// conflict tells who else has a VIP, and announces it again.
+func (n *Node) conflict(now time.Time, i *instance, k *known) {
+	g := &i.guard
+	i.conflicts++
+	if last, ok := g.conflict[k.mac]; !ok || now.Sub(last) >= conflictPause {
+		if g.conflict == nil || len(g.conflict) >= maxConflicts {
+			g.conflict = map[[6]byte]time.Time{}
+		}
+		g.conflict[k.mac] = now
+		who := n.identify(i, k)
+		n.emit(event.Event{
+			Code: "address.conflict", Severity: event.Critical, Kind: event.Address, Subject: k.Address.String(), Notify: i.cfg.Notify,
+			Reason: who.Text + ", and this node holds it; it is announced again",
+			Attrs:  map[string]string{"mac": hardware(k.mac), "who": string(who.Who), "instance": i.cfg.Name, "interface": k.Interface},
+		})
+	}
+	n.defend(now, i)
+}
+
+// defend announces the VIPs again.
+func (n *Node) defend(now time.Time, i *instance) {
+	g := &i.guard
+	switch since := now.Sub(g.defended); {
+	case since >= defenceSpan:
+		g.defences = 0
+	case since < defencePause, g.defences >= defenceMost:
+		return
+	}
+	g.defended = now
+	g.defences++
+	i.epoch++
+	n.dirty = true
+}
+
+// pace is when a master has to look around again, while there is another one.
+func (n *Node) pace(now time.Time, i *instance) {
+	g := &i.guard
+	_, _, since := i.router.Rival(now)
+	switch {
+	case !i.isMaster() || n.stopping || since.IsZero() && g.rival.IsZero():
+		g.around = time.Time{}
+	case !now.Before(g.around):
+		g.around = now.Add(tenureEvery)
+	}
+}
+
+// Term is the epoch of an instance's ownership, in the form that outlives the daemon.
+type Term struct {
+	// Interface, VRID and IPv6 name the virtual router.
+	Interface string
+	VRID      uint8
+	IPv6      bool
+	// Epoch is that of its latest ownership here.
+	Epoch uint64
+}
+
+// terms are the epochs of all instances that this node has ever been master of.
+func (n *Node) terms() (out []Term) {
+	for _, i := range n.instances {
+		if i.term > 0 {
+			out = append(out, Term{i.cfg.Interface, i.cfg.VRRP.VRID, i.cfg.VRRP.IPv6(), i.term})
+		}
+	}
+	return out
+}
+
+// rememberTerms begins with the epochs of a former run.
+func (n *Node) rememberTerms(terms []Term) {
+	for _, i := range n.instances {
+		k := slices.IndexFunc(terms, func(t Term) bool {
+			return t.Interface == i.cfg.Interface && t.VRID == i.cfg.VRRP.VRID && t.IPv6 == i.cfg.VRRP.IPv6()
+		})
+		if k >= 0 {
+			i.term = max(i.term, terms[k].Epoch)
+		}
+	}
+}

@@ -1,0 +1,156 @@
+package node
+
+import (
+	"time"
+
+	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/guard"
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+// The times of the witness.
+const (
+	// witnessLimit is how long an answer is waited for before the witness counts as out of reach.
+	witnessLimit = time.Second
+	// witnessPause is the time between two requests that were refused or not answered.
+	witnessPause = 250 * time.Millisecond
+	// grantMargin is how long before the end of its grant a master lets go.
+	grantMargin = time.Second
+	// witnessTTL is that of a grant where the configuration says nothing.
+	witnessTTL = 3 * time.Second
+)
+
+// grant is how an instance stands with the witness.
+type grant struct {
+	wanted bool
+	id     uint64    // of the request under way; 0 for none
+	asked  time.Time // when it was made
+	until  time.Time // the end of the grant
+	state  guard.GrantState
+	text   string
+	next   time.Time // the next request
+	lost   bool      // that it is out of reach was told
+}
+
+func (n *Node) grantTTL() time.Duration {
+	if n.cfg.Guard.WitnessTTL > 0 {
+		return n.cfg.Guard.WitnessTTL
+	}
+	return witnessTTL
+}
+
+// grantOf is what the witness says of an instance.
+func (n *Node) grantOf(now time.Time, i *instance) guard.Grant {
+	g := &i.guard.grant
+	switch {
+	case n.cfg.Guard.Witness == "":
+		return guard.Grant{}
+	case now.Before(g.until):
+		return guard.Grant{State: guard.GrantHeld, Text: n.cfg.Name}
+	case g.state == guard.GrantNone || g.state == guard.GrantHeld:
+		return guard.Grant{State: guard.GrantAsked}
+	}
+	return guard.Grant{State: g.state, Text: g.text}
+}
+
+// wishGrant asks for a grant as long as one is wanted.
+func (n *Node) wishGrant(now time.Time, i *instance, want bool) {
+	i.guard.grant.wanted = want
+	n.tendGrant(now, i)
+}
+
+// tendGrant keeps the grant of an instance: it is asked for before a takeover, renewed while this node is master, and given back.
+func (n *Node) tendGrant(now time.Time, i *instance) {
+	g := &i.guard.grant
+	if n.cfg.Guard.Witness == "" {
+		*g = grant{}
+		return
+	}
+	if g.id != 0 && now.Sub(g.asked) >= witnessLimit {
+		n.witnessed(now, Witnessed{ID: g.id, Err: "no answer within " + witnessLimit.String()})
+	}
+	master := i.isMaster()
+	switch {
+	case !master && !g.wanted:
+		if !g.until.IsZero() {
+			g.until, g.state, g.next = time.Time{}, guard.GrantNone, time.Time{}
+			n.askWitness(now, i, WitnessRelease)
+			g.id = 0
+		}
+	case g.id == 0 && !now.Before(g.next):
+		n.askWitness(now, i, WitnessAcquire)
+	}
+	if master && !now.Before(g.until.Add(-grantMargin)) {
+		n.loseGrant(now, i)
+	}
+}
+
+// loseGrant is a master without a grant: another one may have it. Where the witness cannot be reached, the configuration decides.
+func (n *Node) loseGrant(now time.Time, i *instance) {
+	g := &i.guard.grant
+	switch {
+	case g.state == guard.GrantRefused:
+	case n.cfg.Guard.OnWitnessLoss != guard.WitnessRelease, g.until.IsZero():
+		return
+	}
+	n.letGo(now, i, vrrp.Release{Reason: "the grant of the witness ends: " + g.text})
+}
+
+func (n *Node) askWitness(now time.Time, i *instance, action WitnessAction) {
+	n.witnessAsks++
+	g := &i.guard.grant
+	g.id, g.asked = n.witnessAsks, now
+	n.out.WitnessAsks = append(n.out.WitnessAsks, WitnessAsk{
+		ID: g.id, Witness: n.cfg.Guard.Witness, Instance: i.cfg.Name, Action: action, TTL: n.grantTTL(),
+	})
+}
+
+// witnessed takes an answer. The grant counts from the asking on.
+func (n *Node) witnessed(now time.Time, in Witnessed) {
+	for _, i := range n.instances {
+		g := &i.guard.grant
+		if g.id != in.ID || in.ID == 0 {
+			continue
+		}
+		g.id, g.next = 0, now.Add(witnessPause)
+		switch {
+		case in.Err != "":
+			g.state, g.text = guard.GrantUnreachable, in.Err
+		case in.Granted:
+			g.state, g.text, g.until, g.next = guard.GrantHeld, "", g.asked.Add(n.grantTTL()), g.asked.Add(n.grantTTL()/3)
+		default:
+			g.state, g.text = guard.GrantRefused, in.Holder+" holds it"
+			g.until = time.Time{}
+		}
+		if lost := g.state == guard.GrantUnreachable; lost != g.lost {
+			g.lost = lost
+			n.tellWitness(i)
+		}
+		n.touch(i)
+	}
+}
+
+func (n *Node) tellWitness(i *instance) {
+	g := &i.guard.grant
+	e := event.Event{Code: "witness.back", Severity: event.Info, Kind: event.Instance, Subject: i.cfg.Name, Reason: "the witness " + n.cfg.Guard.Witness + " answers"}
+	if g.lost {
+		e.Code, e.Severity, e.Reason = "witness.lost", event.Warning, "the witness "+n.cfg.Guard.Witness+" is out of reach: "+g.text
+	}
+	n.emit(e)
+}
+
+// grantDeadline is when the grant of an instance has to be looked after; zero for never.
+func (n *Node) grantDeadline(i *instance) time.Time {
+	g := &i.guard.grant
+	if n.cfg.Guard.Witness == "" || !g.wanted && !i.isMaster() {
+		return time.Time{}
+	}
+	if g.id != 0 {
+		return g.asked.Add(witnessLimit)
+	}
+	due := g.next
+	if end := g.until.Add(-grantMargin); end.After(n.at) {
+		due = earlier(due, end)
+	}
+	return due
+}
