@@ -96,3 +96,12 @@ func (f flooded) measure(rate int) string {
 	return fmt.Sprintf("%s | %s | %s | %d | %s | %s", ms(gaps[len(gaps)/2]), ms(gaps[len(gaps)*99/100]), ms(gaps[len(gaps)-1]), moves,
 		percent(used[0], span), percent(used[1], span))
 }
+
+// flood has the client send junk for some time.
+func (l *lab) flood(kinds []junkOf, rate int, span time.Duration) {
+	ctx, cancel := context.WithTimeout(context.Background(), span)
+	defer cancel()
+	sent, err := probe.Flood(ctx, l.Node(topology.Client), frames(kinds), rate)
+	l.Must(err)
+	l.Figure("packets of junk", sent)
+}

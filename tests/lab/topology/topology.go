@@ -135,6 +135,40 @@ func (n *Net) Hub() error {
 	return err
 }
 
+// Unplug deletes the node's interface, as a driver does that is unloaded; Plug makes it again, with its address and another index.
+func (n *Net) Unplug(node string) error {
+	return n.nodes[node].Do(func() error {
+		l, err := netlink.LinkByName("eth0")
+		if err != nil {
+			return err
+		}
+		return netlink.LinkDel(l)
+	})
+}
+
+// Plug is the reverse of Unplug.
+func (n *Net) Plug(node string) error { return n.plug(n.nodes[node]) }
+
+// Rename gives the node's interface another name. It is down for a moment, as it has to be in older kernels.
+func (n *Net) Rename(node, from, to string) error {
+	return n.nodes[node].Do(func() error {
+		l, err := netlink.LinkByName(from)
+		if err != nil {
+			return err
+		}
+		for _, step := range []func() error{
+			func() error { return netlink.LinkSetDown(l) },
+			func() error { return netlink.LinkSetName(l, to) },
+			func() error { return netlink.LinkSetUp(l) },
+		} {
+			if err := step(); err != nil {
+				return fmt.Errorf("rename %s of %s to %s: %w", from, node, to, err)
+			}
+		}
+		return nil
+	})
+}
+
 func (n *Net) plug(node *Node) error {
 	if err := node.sysctls(); err != nil {
 		return err
