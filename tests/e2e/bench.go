@@ -22,6 +22,7 @@ func parts() []part {
 		{"checks", benchChecks},
 		{"plugin", benchPlugin},
 		{"flood", benchFlood},
+		{"instances", benchInstances},
 	}
 }
 

@@ -18,7 +18,7 @@ func benchEnds(bin string, rounds int, out io.Writer) error {
 	fmt.Fprintf(out, "Silence that a client sees at a probe each millisecond, median (least to most) of %d rounds; keepalived is Debian's.\n\n", rounds)
 	fmt.Fprintln(out, "| adverts | on the master | vipward | keepalived | two owners, vipward | two owners, keepalived |")
 	fmt.Fprintln(out, "|---|---|---|---|---|---|")
-	for _, advert := range []time.Duration{time.Second, 100 * time.Millisecond} {
+	for _, advert := range []time.Duration{time.Second, 100 * time.Millisecond, 10 * time.Millisecond} {
 		for _, f := range ends() {
 			cells := []string{advert.String(), f.name}
 			var owners []string
@@ -46,20 +46,22 @@ func ends() []end {
 		{"kill -9 of everything", func(b bench) { b.kill() }},
 		{"clean stop", func(b bench) { b.stop() }},
 		{"planned hand-over", func(b bench) { b.handOver() }},
+		{"its link goes down", func(b bench) { b.lab.Must(b.lab.Cut(topology.LB1)) }},
 		{"its port goes dark", func(b bench) { b.lab.Must(b.lab.Dark(topology.LB1)) }},
+		{"SIGSTOP of everything", func(b bench) { b.pause() }},
 	}
 }
 
 // bench is a pair that is up, with what can be done to its master.
 type bench struct {
-	lab                  *lab
-	kill, stop, handOver func()
+	lab                         *lab
+	kill, stop, handOver, pause func()
 }
 
 func vipwardBench(t *T, advert time.Duration) bench {
 	l := newPair(t, edit{`advert_interval   = "1s"`, fmt.Sprintf("advert_interval = %q", advert)})
 	l.up()
-	return bench{l, l.lb1.kill, l.lb1.terminate, func() { l.lb1.do("failover", "web") }}
+	return bench{l, l.lb1.kill, l.lb1.terminate, func() { l.lb1.do("failover", "web") }, l.lb1.proc.Pause}
 }
 
 // keepalivedBench has no hand-over but a stop.
@@ -72,7 +74,7 @@ func keepalivedBench(t *T, advert time.Duration) bench {
 	b.start(100)
 	l.moved("lb1 is master", topology.LB1, 15*time.Second)
 	time.Sleep(4 * advert)
-	return bench{l, a.Kill, a.Stop, a.Stop}
+	return bench{l, a.Kill, a.Stop, a.Stop, a.Pause}
 }
 
 func measureEnd(bin string, rounds int, advert time.Duration, f end, make func(*T, time.Duration) bench) (silence, two []time.Duration, err error) {
