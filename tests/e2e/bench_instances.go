@@ -70,14 +70,18 @@ func (l *lab) measureMany(size int, advert, span time.Duration, start func(*lab,
 	pair := [2]*proc.Process{start(l, topology.LB1, size, advert), start(l, topology.LB2, size, advert)}
 	l.Eventually("lb1 is master of all", 90*time.Second, func() error {
 		for n, want := range map[string]int{topology.LB1: size, topology.LB2: 0} {
-			if got := l.vips(n); got != want {
-				return fmt.Errorf("%s has %d of %d VIPs", n, got, size)
+			got, err := l.vips(n)
+			if err == nil && got != want {
+				err = fmt.Errorf("%s has %d of %d VIPs", n, got, size)
+			}
+			if err != nil {
+				return err
 			}
 		}
 		return nil
 	})
 	took := time.Since(began)
-	time.Sleep(2 * time.Second)
+	time.Sleep(8 * time.Second) // the second burst of announcements is over
 	used, packets := [2]time.Duration{}, l.arrived(size)
 	for k, p := range pair {
 		used[k] = cpu(l.T, p.Tree()...)
@@ -104,8 +108,8 @@ func (l *lab) measureMany(size int, advert, span time.Duration, start func(*lab,
 }
 
 // vips counts the addresses of the instances that a node has.
-func (l *lab) vips(node string) (held int) {
-	l.Must(l.Node(node).Do(func() error {
+func (l *lab) vips(node string) (held int, err error) {
+	err = l.Node(node).Do(func() error {
 		list, err := netlink.AddrList(nil, netlink.FAMILY_V4)
 		for _, a := range list {
 			if ip := a.IP.To4(); ip != nil && ip[0] == 10 && ip[1] == 79 {
@@ -113,8 +117,8 @@ func (l *lab) vips(node string) (held int) {
 			}
 		}
 		return err
-	}))
-	return held
+	})
+	return held, err
 }
 
 // arrived counts the packets that have come in at the backup.
