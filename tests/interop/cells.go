@@ -45,6 +45,8 @@ type cell struct {
 	patient      side
 	// We have the lower address, unless this is set.
 	weAreHigher bool
+	// We do not ask who answers the VIP before we take over. Two keepalived never do.
+	unasked bool
 	// The first is alone and owner; once both are up, joined is.
 	first, joined side
 	// What happens then and to whom, and who is owner after it.
@@ -79,7 +81,7 @@ var cells = []cell{
 	{name: "we stop", ours: 150, theirs: 100, first: us, joined: us, event: stops, at: us, after: them},
 	{name: "they go dark and come back", ours: 100, theirs: 150, first: them, joined: them, event: dark, at: them, after: us, healed: them},
 	{name: "we go dark and come back", ours: 150, theirs: 100, first: us, joined: us, event: dark, at: us, after: them, healed: us},
-	{name: "they are killed", ours: 100, theirs: 150, first: them, joined: them, event: killed, at: them, after: us},
+	{name: "they are killed, we do not ask", ours: 100, theirs: 150, unasked: true, first: them, joined: them, event: killed, at: them, after: us},
 	{name: "we are killed", ours: 150, theirs: 100, first: us, joined: us, event: killed, at: us, after: them},
 }
 

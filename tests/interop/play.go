@@ -126,7 +126,7 @@ func (g *game) vips() []netip.Addr {
 func (g *game) start(s side) {
 	settings := router.Settings{
 		Version: g.version, Priority: g.priority(s), Interval: g.interval(), VIPs: g.vips(), Password: g.password,
-		NoPreempt: g.patient == s, VMAC: g.vmac,
+		NoPreempt: g.patient == s, Unasked: g.unasked, VMAC: g.vmac,
 	}
 	if g.unicast {
 		settings.Source, settings.Peer = g.nodes[s].Addr, g.nodes[s.other()].Addr

@@ -36,6 +36,8 @@ type Settings struct {
 	Password string
 	// NoPreempt leaves a master of lower priority alone.
 	NoPreempt bool
+	// Unasked has a backup of ours take over without asking who answers the VIP, as others always do.
+	Unasked bool
 	// VMAC gives the virtual router a hardware address of its own. FRR always has one.
 	VMAC bool
 }

@@ -181,6 +181,9 @@ func vipwardHCL(s Settings) string {
 		network = "2001:db8:77::"
 	}
 	fmt.Fprintf(&b, "node \"lb1\" { address = \"%s1\" }\nnode \"lb2\" { address = \"%s2\" }\n", network, network)
+	if s.Unasked {
+		b.WriteString("arbitration { probe_vip = false }\n")
+	}
 	fmt.Fprintf(&b, "vrrp_instance \"web\" {\n  interface = \"eth0\"\n  virtual_router_id = %d\n", VRID)
 	fmt.Fprintf(&b, "  version = %d\n  priority = %d\n  preempt = %v\n  use_vmac = %v\n", s.Version, s.Priority, !s.NoPreempt, s.VMAC)
 	if s.Interval > 0 {
