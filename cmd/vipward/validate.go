@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/vipward/vipward/core/config"
+	"github.com/vipward/vipward/core/kernel"
 	"github.com/vipward/vipward/core/pluginhost"
 )
 
@@ -63,7 +64,7 @@ func (v *validation) run(ctx context.Context, given []string, stderr io.Writer) 
 	}
 	host := pluginhost.New(pluginhost.Options{Dirs: dirs, Reattach: attached, Version: version})
 	defer host.Close()
-	opt := config.Options{Node: v.node, Plugins: host, Environ: os.LookupEnv}
+	opt := config.Options{Node: v.node, Plugins: host, Environ: os.LookupEnv, Scheduler: kernel.MissingScheduler}
 	if v.node != "" {
 		cfg, diags := config.Load(ctx, v.path, opt)
 		v.nodes, v.diagnostics = []string{v.node}, diags

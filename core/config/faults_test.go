@@ -22,6 +22,14 @@ func syncWith(text string) string {
 	return "ipvs {\n sync {\n" + text + "\n  interface = \"eth0\"\n  instance = \"web\"\n }\n}\n"
 }
 
+// lacksMH is a machine without the scheduler mh.
+func lacksMH(scheduler string) string {
+	if scheduler == "mh" {
+		return "Linux 6.1.0 of this machine has no module ip_vs_mh"
+	}
+	return ""
+}
+
 func manyAddresses(n int) string {
 	return fmt.Sprintf("dynamic \"virtual_address\" {\n for_each = range(%d)\n labels = [\"${cidrhost(\"10.1.0.0/16\", virtual_address.value + 1)}/32\"]\n content {}\n}", n)
 }
@@ -109,6 +117,13 @@ func TestFaults(t *testing.T) {
 		// Services.
 		{"two services of one address", around("") + strings.Replace(around(""), `"web"`, `"two"`, 1), 10, "10.0.0.100:80 over tcp is declared twice"},
 		{"a service without servers", "virtual_server \"web\" {\n  address = \"10.0.0.100:80\"\n  forward = \"nat\"\n}", 1, "has no real_server"},
+		{"a server twice", serviceWith("  address = \"10.0.0.100:80\"\n  forward = \"dr\"\n  real_server \"10.0.0.11:80\" {}\n  real_server \"10.0.0.11:80\" {}"), 5, "real_server 10.0.0.11:80 is declared twice"},
+		{"DR with another port", strings.Replace(around(""), "11:80\"", "11:8080\"", 1), 4, `Write "10.0.0.11:80", or use forward = "nat"`},
+		{"a weight that is too great", strings.Replace(around(""), "11:80\" {}", "11:80\" { weight = 65536 }", 1), 4, "A weight is 0 to 65535; 0 takes no new connections. This is 65536."},
+		{"a scheduler that there is not", strings.Replace(around(""), "forward", "scheduler = \"wrrr\"\n  forward", 1), 3, `scheduler cannot be "wrrr"`},
+		{"a scheduler that this machine lacks", strings.Replace(around(""), "forward", "scheduler = \"mh\"\n  forward", 1), 3, `Warning: this machine lacks the scheduler "mh"`},
+		{"a mark without a rule", serviceWith("  fwmark = 7\n  forward = \"dr\"\n  real_server \"10.0.0.11:80\" {}"), 2, "Warning: nothing here gives packets the mark 7"},
+		{"a VIP that nobody holds", instanceWith("web", vip) + strings.Replace(around(""), "0.100", "0.200", 1), 7, "Warning: no vrrp_instance holds 10.0.0.200"},
 		{"thresholds upside down", strings.Replace(around(""), "11:80\" {}", "11:80\" {\n upper_threshold = 1\n lower_threshold = 2\n}", 1), 6, "lower_threshold is above upper_threshold"},
 		{"granularity without persistence", strings.Replace(around(""), "forward", "persistence_granularity = 24\n  forward", 1), 3, "persistence_granularity without persistence"},
 		{"a warm-up longer than the interval", around("interval = \"5s\"\nwarmup = \"6s\""), 7, "The first run comes within it: 0s to the interval, 5s. This is 6s."},
@@ -131,7 +146,7 @@ func TestFaults(t *testing.T) {
 		{"sysctls without names", "ipvs {\n sysctl = [1]\n}", 2, "sysctl is not a map"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, diags := loadText(t, c.text, Options{Node: "a", Plugins: plugins()})
+			_, diags := loadText(t, c.text, Options{Node: "a", Plugins: plugins(), Scheduler: lacksMH})
 			for _, d := range diags {
 				if d.Line == c.line && strings.Contains(flat(Diagnostics{d}), c.want) {
 					return

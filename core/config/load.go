@@ -24,6 +24,9 @@ type Options struct {
 	// Environ looks a variable of the environment up, like [os.LookupEnv]. Nil: the environment is empty.
 	Environ func(string) (string, bool)
 
+	// Scheduler says what mends that this machine has no such scheduler of IPVS; empty for all well, and for unknown. Nil: it is not asked.
+	Scheduler func(name string) string
+
 	lock *LockFile // beside the configuration; nil for none
 }
 

@@ -53,6 +53,11 @@ func (s *service) readMethod(b *block) {
 	b.required("forward", `"dr" (or "nat" or "tun")`)
 	v := &s.Service.Service
 	v.Scheduler = b.choice("scheduler", "wlc", schedulers()...)
+	if b.opt.Scheduler != nil {
+		if why := b.opt.Scheduler(v.Scheduler); why != "" {
+			b.warn(b.where("scheduler"), "this machine lacks the scheduler %q", v.Scheduler).because("%s; until then IPVS refuses the service here, and the others go on.", why)
+		}
+	}
 	v.Flags = b.schedulerFlags(v.Scheduler)
 	if b.flag("one_packet", false) {
 		v.Flags |= desired.OnePacket

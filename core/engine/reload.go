@@ -11,6 +11,7 @@ import (
 	"github.com/vipward/vipward/core/config"
 	"github.com/vipward/vipward/core/control"
 	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/kernel"
 	"github.com/vipward/vipward/core/node"
 	"github.com/vipward/vipward/core/pluginhost"
 )
@@ -24,7 +25,7 @@ type reloads struct{ sync.Mutex }
 func (e *engine) load(ctx context.Context, path string) (*config.Config, config.Diagnostics) {
 	ctx, cancel := context.WithTimeout(ctx, pluginLimit)
 	defer cancel()
-	cfg, diags := config.Load(ctx, path, config.Options{Node: e.opt.Node, Plugins: e.plugins, Environ: os.LookupEnv})
+	cfg, diags := config.Load(ctx, path, config.Options{Node: e.opt.Node, Plugins: e.plugins, Environ: os.LookupEnv, Scheduler: kernel.MissingScheduler})
 	if cfg != nil {
 		g := &cfg.Node.Guard
 		g.Boot, g.Version, g.ConfigHash = e.boot, e.opt.Version, cfg.Hash

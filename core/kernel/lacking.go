@@ -19,7 +19,7 @@ func readSysctl(name string) (string, error) {
 
 // lacking says what the director lacks for the services to work, each with the command that mends it. What cannot be read is
 // passed over: nothing is said that is not known.
-func lacking(want []desired.Service, sysctl func(string) (string, error)) []string {
+func lacking(want []desired.Service, sysctl func(string) (string, error), module func(string) bool) []string {
 	var out []string
 	off := func(name string) bool {
 		v, err := sysctl(name)
@@ -36,6 +36,11 @@ func lacking(want []desired.Service, sysctl func(string) (string, error)) []stri
 			out = append(out, fmt.Sprintf("%s forwards by NAT, and this node does not forward %s, so that answers of the real servers stop here: "+
 				"run sysctl -w %s=1", who, family.name, strings.ReplaceAll(family.forward, "/", ".")))
 		}
+	}
+	nat := firstWith(want, func(d desired.Destination) bool { return d.Forward == desired.NAT })
+	if nat != "" && module("nf_nat") && off("net/ipv4/vs/conntrack") {
+		out = append(out, nat+" forwards by NAT, and a firewall translates addresses here as well (the module nf_nat is loaded), which sees nothing of IPVS's "+
+			"connections: if it is to masquerade them, write ipvs { sysctl = { conntrack = 1 } }")
 	}
 	return out
 }

@@ -21,6 +21,8 @@ func TestWhatTheDirectorLacks(t *testing.T) {
 		{"all is there", map[string]string{"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "1"}, ""},
 		{"IPv4 is not forwarded", map[string]string{"net/ipv4/ip_forward": "0", "net/ipv6/conf/all/forwarding": "1"}, "tcp 10.0.0.1:80 … sysctl -w net.ipv4.ip_forward=1"},
 		{"IPv6 is not forwarded", map[string]string{"net/ipv4/ip_forward": "1", "net/ipv6/conf/all/forwarding": "0"}, "tcp [2001:db8::1]:80 … sysctl -w net.ipv6.conf.all.forwarding=1"},
+		{"a firewall does not see the connections", map[string]string{"net/ipv4/vs/conntrack": "0"}, "tcp 10.0.0.1:80 … write ipvs { sysctl = { conntrack = 1 } }"},
+		{"a firewall sees them", map[string]string{"net/ipv4/vs/conntrack": "1"}, ""},
 		{"what nobody knows is not told", nil, ""},
 	} {
 		got := lacking([]desired.Service{service("10.0.0.9:80", "10.0.0.11:80"), nat, six}, func(name string) (string, error) {
@@ -29,7 +31,7 @@ func TestWhatTheDirectorLacks(t *testing.T) {
 				return "", errors.New("there is none")
 			}
 			return v, nil
-		})
+		}, func(name string) bool { return name == "nf_nat" })
 		if c.want == "" && len(got) == 0 {
 			continue
 		}
@@ -38,7 +40,7 @@ func TestWhatTheDirectorLacks(t *testing.T) {
 			t.Errorf("%s: lacking = %q, want %q", c.name, got, c.want)
 		}
 	}
-	if got := lacking([]desired.Service{service("10.0.0.9:80", "10.0.0.11:80")}, func(string) (string, error) { return "0", nil }); len(got) > 0 {
+	if got := lacking([]desired.Service{service("10.0.0.9:80", "10.0.0.11:80")}, func(string) (string, error) { return "0", nil }, func(string) bool { return true }); len(got) > 0 {
 		t.Errorf("DR forwards nothing, and lacks %q", got)
 	}
 }

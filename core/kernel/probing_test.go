@@ -131,6 +131,44 @@ func TestProbesOfIPv6NeedNoSysctl(t *testing.T) {
 	h.wantEth0("with a probe over IPv6", "0", "1")
 }
 
+func TestSysctlsThatAreWishedForAreSetAndPutBack(t *testing.T) {
+	h := directorWith(t, "0", "1")
+	record := filepath.Join(t.TempDir(), "sysctls.json")
+	p, stop := h.probing(record)
+	set := func(p *Probing, want ...desired.Sysctl) {
+		t.Helper()
+		p.Set(&desired.State{Sysctls: want})
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		if err := p.Wait(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	filter := desired.Sysctl{Name: "net/ipv4/conf/eth0/rp_filter", Value: "0"}
+	set(p, filter, desired.Sysctl{Name: "net/ipv4/conf/eth0/accept_local", Value: "1"})
+	h.wantEth0("with both", "1", "0")
+	set(p, filter)
+	h.wantEth0("with one", "0", "0")
+	stop() // killed
+	p, _ = h.probing(record)
+	set(p)
+	h.wantEth0("in the end", "0", "1")
+}
+
+func TestWhatAnOperatorAsksForGoesBeforeWhatProbesNeed(t *testing.T) {
+	h := directorWith(t, "0", "1")
+	p, _ := h.probing("")
+	p.Set(&desired.State{
+		Probes: []desired.Probe{probeOf("10.0.0.11")}, Sysctls: []desired.Sysctl{{Name: "net/ipv4/conf/eth0/rp_filter", Value: "1"}},
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := p.Wait(ctx); err != nil {
+		t.Fatal(err)
+	}
+	h.wantEth0("with both wishes", "1", "1")
+}
+
 func TestAnInterfaceThatHasGoneNeedsNothingBack(t *testing.T) {
 	h := directorWith(t, "0", "1")
 	record := filepath.Join(t.TempDir(), "sysctls.json")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -45,6 +46,7 @@ type Services struct {
 	drift  chan struct{}
 	dial   func() (ipvsTable, error)
 	sysctl func(name string) (string, error)
+	module func(name string) bool
 	counts atomic.Pointer[counted]
 }
 
@@ -63,7 +65,7 @@ type ipvsWish struct {
 
 // NewServices makes an applier without a wish.
 func NewServices(opt ServiceOptions) *Services {
-	s := &Services{opt: opt, wish: newMailbox[ipvsWish](), drift: make(chan struct{}, 1), dial: dialIPVS, sysctl: readSysctl}
+	s := &Services{opt: opt, wish: newMailbox[ipvsWish](), drift: make(chan struct{}, 1), dial: dialIPVS, sysctl: readSysctl, module: func(name string) bool { return loaded(os.DirFS("/"), name) }}
 	s.counts.Store(&counted{})
 	return s
 }
@@ -98,7 +100,7 @@ func (s *Services) Run(ctx context.Context) error {
 	if err != nil {
 		s.opt.Logger.Warn("services that a former run has left and nobody wishes for any more stay in IPVS", "error", err)
 	}
-	a := &serviceApplier{backend: &backend{dial: s.dial}, owned: own, log: s.opt.Logger, sysctl: s.sysctl, now: time.Now}
+	a := &serviceApplier{backend: &backend{dial: s.dial}, owned: own, log: s.opt.Logger, sysctl: s.sysctl, module: s.module, now: time.Now}
 	defer a.backend.close()
 	timer := time.NewTimer(pollEvery)
 	defer timer.Stop()
@@ -135,6 +137,7 @@ type serviceApplier struct {
 	owned   *owned
 	log     *slog.Logger
 	sysctl  func(name string) (string, error)
+	module  func(name string) bool
 
 	want     []desired.Service
 	timeouts desired.Timeouts
@@ -164,7 +167,7 @@ func (a *serviceApplier) pass(fresh bool) time.Duration {
 		return lookEvery // a node without services needs no IPVS
 	}
 	start := time.Now()
-	a.lacks = lacking(a.want, a.sysctl)
+	a.lacks = lacking(a.want, a.sysctl, a.module)
 	repairing := a.settled && !fresh
 	a.broken, a.failed, a.missing = nil, map[desired.ServiceKey][]error{}, map[desired.ServiceKey]bool{}
 	// The daemon comes first: connections that come while the services change are of use to the other director, too.
