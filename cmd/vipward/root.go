@@ -66,6 +66,7 @@ func commands(g *globals) []*cobra.Command {
 		newDigestCommand(g),
 		newPluginCommand(g),
 		newVersionCommand(g),
+		newCleanupCommand(g),
 		newManCommand(),
 	}
 }

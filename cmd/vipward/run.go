@@ -59,8 +59,13 @@ func run(ctx context.Context, opt engine.Options) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGPIPE)
+	goodbye := startGuardian(opt.Socket)
 	err = engine.Run(ctx, opt, engine.Signals{Stop: stop, Reload: reload})
-	if invalid, ok := errors.AsType[*control.ConfigError](err); ok {
+	invalid, ok := errors.AsType[*control.ConfigError](err)
+	if err == nil || ok {
+		goodbye()
+	}
+	if ok {
 		return invalidConfig(invalid.Diagnostics)
 	}
 	return err

@@ -3,9 +3,11 @@ package control
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"path/filepath"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,7 +30,7 @@ func ListenSocket(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), dirMode); err != nil {
 		return nil, fmt.Errorf("make the directory of the socket: %w", err)
 	}
-	lock, err := lockFile(path + ".lock")
+	lock, err := takeLock(path)
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
@@ -37,6 +39,47 @@ func ListenSocket(path string) (net.Listener, error) {
 		return nil, fmt.Errorf("listen on %s: %w", path, errors.Join(err, lock.Close()))
 	}
 	return &lockedListener{Listener: l, lock: lock}, nil
+}
+
+// ErrBusy means that a daemon is at work on the socket.
+var ErrBusy = errors.New("another vipward runs on it; stop that one first, or give this one another --socket")
+
+const (
+	// lockWait is how long a start waits for who clears up behind a dead daemon, and has the lock for some milliseconds.
+	lockWait  = 3 * time.Second
+	lockPause = 20 * time.Millisecond
+)
+
+// takeLock takes the lock of the socket, or finds that a daemon has it.
+func takeLock(path string) (*os.File, error) {
+	for end := time.Now().Add(lockWait); ; time.Sleep(lockPause) {
+		lock, err := lockFile(path + ".lock")
+		if !errors.Is(err, ErrBusy) || Alive(path) || time.Now().After(end) {
+			return lock, err
+		}
+	}
+}
+
+// Alive tells whether a process listens on the socket at path.
+func Alive(path string) bool {
+	c, err := net.Dial("unix", path)
+	if err != nil {
+		return false
+	}
+	_ = c.Close()
+	return true
+}
+
+// Lock keeps daemons from starting on the socket at path until it is closed. Where one is at work, the error is [ErrBusy].
+func Lock(path string) (io.Closer, error) {
+	if err := os.MkdirAll(filepath.Dir(path), dirMode); err != nil {
+		return nil, fmt.Errorf("make the directory of the socket: %w", err)
+	}
+	lock, err := lockFile(path + ".lock")
+	if err != nil {
+		return nil, fmt.Errorf("lock %s: %w", path, err)
+	}
+	return lock, nil
 }
 
 // bind opens the socket; the caller holds its lock, so that what lies there is left over.
@@ -67,7 +110,7 @@ func lockFile(path string) (*os.File, error) {
 	}
 	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 	if errors.Is(err, unix.EWOULDBLOCK) {
-		err = errors.New("another vipward runs on it; stop that one first, or give this one another --socket")
+		err = ErrBusy
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())

@@ -1,8 +1,11 @@
 package e2e
 
 import (
+	"fmt"
 	"slices"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vipward/vipward/tests/lab/topology"
 )
@@ -99,4 +102,48 @@ func restartIPVS(t *T) {
 		t.Errorf("%d requests were lost over the restart: %s", len(lost), lost[0].Err)
 	}
 	l.alone(topology.LB1)
+}
+
+// guardian: of a daemon that is killed alone, and does not come back, nothing is left after its lease; one that comes back at once
+// goes on with all that it had.
+func guardian(t *T) {
+	l := newPair(t, edit{"  track ", withRoutes})
+	l.up()
+	l.routed(topology.LB1)
+	seq := l.lb2.last()
+	stop := l.measure(udp())
+	time.Sleep(500 * time.Millisecond)
+	l.lb1.die()
+	l.lb1.start()
+	l.lb1.await("MASTER", slack)
+	time.Sleep(down + slack) // the guardian of the first one has seen that another one is there
+	l.alone(topology.LB1)
+	l.routed(topology.LB1)
+	if moved := l.lb2.since(seq, stateChange); len(moved) > 0 {
+		t.Errorf("lb2 tells of %v", moved)
+	}
+	report := stop()
+	if lost := len(report.UDP.Lost()); lost > 0 {
+		t.Errorf("%d datagrams were lost over the restart, want none", lost)
+	}
+	l.one(report.Wire, 0)
+
+	l.lb1.die()
+	l.lb2.await("MASTER", down+slack)
+	l.alone(topology.LB2)
+	l.routed(topology.LB2)
+	l.Eventually("no process of vipward is left on lb1", slack, func() error {
+		pids, err := l.Node(topology.LB1).Pids()
+		if err == nil && len(pids) > 0 {
+			err = fmt.Errorf("there are %v", pids)
+		}
+		return err
+	})
+}
+
+// die kills the daemon alone.
+func (d *director) die() {
+	d.lab.Logf("kill -9 of the daemon on %s alone", d.node.Name)
+	d.lab.Must(unix.Kill(d.proc.Pid(), unix.SIGKILL))
+	<-d.proc.Done()
 }

@@ -84,6 +84,7 @@ func All() []Scenario {
 		{"udp-persistence", "a service over UDP, and persistence keeps a client at its server", true, udpAndPersistence},
 		{"shutdown-ipvs", "SIGTERM to the master while clients are served: nothing is lost, nothing is left", true, shutdownIPVS},
 		{"handover", "failover on command and SIGTERM: the client loses nothing", false, handover},
+		{"guardian", "kill -9 of the daemon alone: without a restart nothing is left after the lease, with one nothing is lost", false, guardian},
 		{"quick-restart", "kill -9 and a start within the lease: adopted, and nothing moves", false, quickRestart},
 		{"faults", "every fault at the switch does what it says, in the kernel that has IPVS as well", true, faults},
 		{"instruments", "the probe of the laboratory sees what happens to a pair of keepalived", false, instruments},
