@@ -19,6 +19,8 @@ const (
 	pulse = 500 * time.Millisecond
 	// lateAfter is the lateness of a wake-up that is counted: a machine on which it happens often is too busy for fast adverts.
 	lateAfter = 10 * time.Millisecond
+	// suspendLeast is the shortest suspension that matters; to wake up takes longer.
+	suspendLeast = 10 * time.Millisecond
 	// snapshotEvery is how old a snapshot may get while only adverts come and go, snapshotPause how old while a crowd of inputs
 	// waits of which each may change something.
 	snapshotEvery = 100 * time.Millisecond
@@ -56,6 +58,10 @@ type loop struct {
 	answering bool
 	news      bool // that the snapshot does not show yet; only Run touches it
 
+	// suspended is for how long the machine was suspended since some instant, slept how much of it the node knows.
+	suspended func() time.Duration
+	slept     time.Duration
+
 	snapshot atomic.Pointer[node.Snapshot]
 	progress atomic.Int64 // when the loop last went round, as Unix nanoseconds
 	timer    *time.Timer
@@ -74,6 +80,8 @@ func newLoop(n *node.Node) *loop {
 		urgent:  make(chan arrival, urgentSize),
 		routine: make(chan node.Input, routineSize),
 		calls:   make(chan func(time.Time) node.Output),
+
+		suspended: suspended,
 	}
 }
 
@@ -111,7 +119,7 @@ func (l *loop) Call(ctx context.Context, f func(now time.Time) node.Output) erro
 func (l *loop) Run(ctx context.Context, stop <-chan struct{}) error {
 	l.timer = time.NewTimer(0)
 	defer l.timer.Stop()
-	l.due = time.Now()
+	l.due, l.slept = time.Now(), l.suspended()
 	for {
 		out, err := l.next(ctx, &stop)
 		if err != nil {
@@ -188,9 +196,14 @@ func (l *loop) gather(in node.Input) node.Input {
 	return all
 }
 
-// step is one step of the node; since is when its cause came about, zero where nobody knows.
+// step is one step of the node; since is when its cause came about, zero where nobody knows. What the node has to know of a suspension
+// takes effect first.
 func (l *loop) step(in node.Input, since time.Time) node.Output {
 	now := time.Now()
+	if total := l.suspended(); total-l.slept >= suspendLeast {
+		l.obey(l.node.Step(now, node.Slept{For: total - l.slept}))
+		l.slept = total
+	}
 	if !since.IsZero() {
 		l.waited(now.Sub(since))
 	}

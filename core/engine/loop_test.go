@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -144,4 +145,35 @@ func TestWhatCannotBeSentIsTheNextInput(t *testing.T) {
 	if l.obey(failing); len(l.unsent) != 2 {
 		t.Errorf("%d wait to be heard, want 2", len(l.unsent))
 	}
+}
+
+// A machine that wakes up finds its monotonic clock where it was, and its peer master.
+func TestMasterStepsDownAfterASuspension(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l, r, stop, done := runLoop(t)
+		var total atomic.Int64
+		l.Call(t.Context(), func(time.Time) node.Output {
+			l.suspended = func() time.Duration { return time.Duration(total.Load()) }
+			l.slept = 0
+			return node.Output{}
+		})
+		time.Sleep(10 * time.Second)
+		total.Store(int64(2 * time.Second)) // too short for a peer to take over
+		time.Sleep(time.Second)
+		if got := l.snapshot.Load().Instances[0].State; got != vrrp.Master {
+			t.Errorf("state %s after a suspension of 2 s, want MASTER", got)
+		}
+		total.Store(int64(time.Hour))
+		sent := len(r.adverts)
+		time.Sleep(2 * time.Second)
+		synctest.Wait()
+		if got := l.snapshot.Load().Instances[0].State; got != vrrp.Backup {
+			t.Errorf("state %s after an hour's suspension, want BACKUP", got)
+		}
+		if len(r.adverts) != sent {
+			t.Errorf("%d adverts were sent after it", len(r.adverts)-sent)
+		}
+		close(stop)
+		<-done
+	})
 }

@@ -75,3 +75,13 @@ func statusLine(s *node.Snapshot) string {
 	}
 	return strings.Join(parts, ", ")
 }
+
+// suspended is for how long this machine was suspended since its start: CLOCK_BOOTTIME goes on meanwhile, CLOCK_MONOTONIC, by which Go
+// measures time, does not (clock_gettime(2)). Where that is unknown, it is 0.
+func suspended() time.Duration {
+	var mono, boot unix.Timespec
+	if unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono) != nil || unix.ClockGettime(unix.CLOCK_BOOTTIME, &boot) != nil {
+		return 0
+	}
+	return time.Duration(boot.Nano() - mono.Nano())
+}

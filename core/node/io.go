@@ -65,6 +65,9 @@ type (
 		// Lacks says in words what the system lacks for the services to work, each with what mends it.
 		Lacks []string
 	}
+	// Slept says that the machine was suspended for a time that the instants do not show: what this node was master of, a peer may
+	// have taken over. It comes before anything else after it.
+	Slept struct{ For time.Duration }
 	// Timeout says that the deadline has come. Any other input may come at or after the deadline as well.
 	Timeout struct{}
 	// Told is an event from outside of the node, for example of a plugin: it takes its place among the node's own.
@@ -182,6 +185,7 @@ func (Observations) input()    {}
 func (Applied) input()         {}
 func (ServicesApplied) input() {}
 func (Timeout) input()         {}
+func (Slept) input()           {}
 func (Told) input()            {}
 func (Start) input()           {}
 func (Stop) input()            {}

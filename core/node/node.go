@@ -11,6 +11,7 @@ import (
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/event"
 	"github.com/vipward/vipward/core/health"
+	"github.com/vipward/vipward/core/vrrp"
 )
 
 // The ways in which a command can fail, for callers that branch on them.
@@ -168,6 +169,10 @@ func (n *Node) Step(now time.Time, in Input) Output {
 		n.witnessed(now, in)
 	case Confirm:
 		n.confirm(now, in)
+	case Slept:
+		for _, i := range n.instances {
+			n.step(now, i, vrrp.Slept{For: in.For})
+		}
 	case Timeout:
 	}
 	return n.finish(now)

@@ -48,6 +48,8 @@ type (
 	// Resist has a master not yield to adverts of higher rank for some intervals: its ownership may be the newer one. It answers them
 	// as it answers those of lower rank.
 	Resist struct{ On bool }
+	// Slept says that the machine was suspended for a time that the instants do not show. It comes before anything else after it.
+	Slept struct{ For time.Duration }
 	// Source tells the primary address of the interface. An invalid one is ignored.
 	Source struct{ Addr netip.Addr }
 )
@@ -67,6 +69,7 @@ func (Withdraw) input() {}
 func (Defer) input()    {}
 func (Release) input()  {}
 func (Resist) input()   {}
+func (Slept) input()    {}
 
 // Output is what follows from one input. Its slices are valid until the next call of a method with an instant.
 type Output struct {

@@ -125,6 +125,8 @@ func (r *Router) Step(now time.Time, in Input) Output {
 		r.release(now, in.Reason)
 	case Resist:
 		r.resist = in.On
+	case Slept:
+		r.slept(now, in.For)
 	}
 	return r.out
 }

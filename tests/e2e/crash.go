@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
@@ -134,8 +136,10 @@ func guardian(t *T) {
 	l.routed(topology.LB2)
 	l.Eventually("no process of vipward is left on lb1", slack, func() error {
 		pids, err := l.Node(topology.LB1).Pids()
-		if err == nil && len(pids) > 0 {
-			err = fmt.Errorf("there are %v", pids)
+		for _, pid := range pids {
+			if exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid)); exe == filepath.Join(l.Bin, "vipward") {
+				return fmt.Errorf("there is %d", pid)
+			}
 		}
 		return err
 	})
