@@ -158,7 +158,7 @@ kernel: driver
 demo: demo-deps build driver ## a pair in a lab of its own and what happens to it, told in three minutes
 	@$(DRIVER) demo -bin bin
 
-bench: deps build driver ## the code, and what it does beside keepalived; BENCH=regexp picks of code, ends, flood, instances, checks, plugin; ROUNDS= of each (5)
+bench: deps build driver ## the code, and what it does beside keepalived; BENCH=regexp picks of code, ends, flood, instances, checks, plugin, ipvs; ROUNDS= of each (5)
 	@if echo code | grep -qE '$(BENCH)'; then $(GO) test -run '^$$' -bench . -benchmem ./core/...; fi
 	@[ '$(BENCH)' = code ] || $(DRIVER) bench -bin bin -run '$(BENCH)' -rounds $(or $(ROUNDS),5)
 

@@ -150,6 +150,7 @@ type serviceApplier struct {
 	broken  error                          // why the table could not be asked in this pass
 	failed  map[desired.ServiceKey][]error // what could not be made in this pass
 	missing map[desired.ServiceKey]bool    // the services that could not be made in this pass
+	changes int                            // that were made in this pass
 	now     func() time.Time
 
 	settled  bool // the last pass left the table as it was wished
@@ -169,7 +170,7 @@ func (a *serviceApplier) pass(fresh bool) time.Duration {
 	start := time.Now()
 	a.lacks = lacking(a.want, a.sysctl, a.module)
 	repairing := a.settled && !fresh
-	a.broken, a.failed, a.missing = nil, map[desired.ServiceKey][]error{}, map[desired.ServiceKey]bool{}
+	a.broken, a.changes, a.failed, a.missing = nil, 0, map[desired.ServiceKey][]error{}, map[desired.ServiceKey]bool{}
 	// The daemon comes first: connections that come while the services change are of use to the other director, too.
 	unsynced := a.applySync(repairing)
 	a.unsynced = ""
@@ -210,12 +211,16 @@ func (a *serviceApplier) apply(repairing bool) error {
 	maps.Copy(ours, wanted)
 	a.remember(ours)
 	now, slow := splitLeaving(desired.DiffServices(a.want, have, ours))
+	began := time.Now()
 	for _, op := range now {
 		if a.do(op) && repairing {
 			a.repaired = append(a.repaired, describe(op))
 		}
 	}
 	a.leave(slow, repairing)
+	if a.changes > 0 {
+		a.log.Debug("IPVS was changed", "changes", a.changes, "took", time.Since(began))
+	}
 	if a.broken == nil && len(a.failed) == 0 {
 		a.remember(wanted)
 	}
@@ -232,6 +237,7 @@ func (a *serviceApplier) do(op desired.ServiceOp) bool {
 	err := a.backend.apply(op)
 	switch {
 	case err == nil:
+		a.changes++
 		return true
 	case errors.Is(err, errTimeout), errors.Is(err, errNoIPVS):
 		a.broken = err

@@ -318,3 +318,16 @@ func TestWhatTheSystemLacksIsToldOnce(t *testing.T) {
 	r.give(ServicesApplied{})
 	r.wantEvent("the system has what the services need")
 }
+
+func TestServersThatNobodyChecksAreUpWithoutAnEventEach(t *testing.T) {
+	r := start(t, pool(3, 1, func(s *Service) {
+		for k := range s.RealServers[:2] {
+			s.RealServers[k].Checks = nil
+		}
+	}))
+	r.see(health.Pass, 13)
+	r.wantTable("10.77.0.11:80=1 10.77.0.12:80=1 10.77.0.13:80=1")
+	if up := r.count("unknown -> up"); up != 1 {
+		t.Errorf("there are %d events of servers that are up, want that of the one that is checked:\n%s", up, strings.Join(r.events, "\n"))
+	}
+}

@@ -127,11 +127,14 @@ func (n *Node) judgeServer(now time.Time, v *service, s *server) {
 	case s.status == health.Up:
 		s.fell = now
 	}
+	unchecked := s.status == health.Unknown && status == health.Up && len(s.cfg.Checks) == 0
 	s.status, s.since, n.dirty = status, now, true
 	if status == health.Up {
 		e.Priority = s.weight
 	}
-	n.emit(e)
+	if !unchecked { // nobody has found out anything, and there may be thousands at once
+		n.emit(e)
+	}
 }
 
 // weigh follows the weight that a check asks for, as keepalived's misc_dynamic does. With several checks the least counts.

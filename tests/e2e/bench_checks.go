@@ -98,13 +98,7 @@ func vipwardChecks(l *lab, w workload) row {
 
 func keepalivedChecks(l *lab, w workload) row {
 	c := l.crowd(topology.LB1, w.kind == "http")
-	config := filepath.Join(l.Dir, "keepalived.conf")
-	l.Must(os.WriteFile(config, []byte(manyServersOfKeepalived(w)), 0o644))
-	args := append(l.stubIPVS(), "keepalived", "--dont-fork", "--log-console", "--check", "--use-file", config,
-		"--pid", filepath.Join(l.Dir, "pid"), "--checkers_pid", filepath.Join(l.Dir, "checkers_pid"))
-	p, err := proc.Start(l.Node(topology.LB1).NS, filepath.Join(l.Dir, "keepalived.log"), "env", args...)
-	l.Must(err)
-	l.Cleanup(p.Kill)
+	p, _ := l.checkingKeepalived(manyServersOfKeepalived(w))
 	checked := c.watch()
 	l.Eventually("keepalived has checked every server", 2*time.Minute, func() error {
 		if n := checked(); n < w.targets {
@@ -124,6 +118,18 @@ func keepalivedChecks(l *lab, w workload) row {
 	}
 	r.memory, r.late = []string{mib(all), "–"}, [2]string{"–", "–"}
 	return r
+}
+
+// checkingKeepalived starts keepalived on lb1 for its virtual servers alone, and tells the file that it reads.
+func (l *lab) checkingKeepalived(text string) (p *proc.Process, config string) {
+	config = filepath.Join(l.Dir, "keepalived.conf")
+	l.Must(os.WriteFile(config, []byte(text), 0o644))
+	args := append(l.stubIPVS(), "keepalived", "--dont-fork", "--log-console", "--check", "--use-file", config,
+		"--pid", filepath.Join(l.Dir, "pid"), "--checkers_pid", filepath.Join(l.Dir, "checkers_pid"))
+	p, err := proc.Start(l.Node(topology.LB1).NS, filepath.Join(l.Dir, "keepalived.log"), "env", args...)
+	l.Must(err)
+	l.Cleanup(p.Kill)
+	return p, config
 }
 
 // manyServers is a configuration of vipward.
