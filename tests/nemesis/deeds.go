@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"encoding/json"
 	"strings"
 	"time"
 
@@ -45,12 +46,32 @@ func (p *pair) noAdverts() {
 
 // flap cuts the link of the master for half a second in each second.
 func (p *pair) flap() {
-	for range 8 {
+	for range flaps {
 		p.Must(p.Dark(topology.LB1))
 		time.Sleep(500 * time.Millisecond)
 		p.heal()
 		time.Sleep(500 * time.Millisecond)
 	}
+}
+
+// told counts the alarms that were given so far; of another make, none.
+func (p *pair) told(a alarm) (n int) {
+	d, ok := map[string]daemon{topology.LB1: p.lb1, topology.LB2: p.lb2}[a.node].(*ours)
+	if !ok {
+		return 0
+	}
+	text, err := d.API().Get("/v1/events")
+	p.Must(err)
+	var list struct {
+		Events []struct{ Code, Reason string }
+	}
+	p.Must(json.Unmarshal(text, &list))
+	for _, e := range list.Events {
+		if e.Code == a.code && strings.Contains(e.Reason, a.text) {
+			n++
+		}
+	}
+	return n
 }
 
 // breakFile has both daemons read a file that says nothing sensible.

@@ -12,17 +12,29 @@ type fault struct {
 	// do lets it happen, undo ends it; none for what ends by itself. Between the two it lasts.
 	do, undo func(*pair)
 	lasts    func(advert time.Duration) time.Duration
+	// alarm is the event that tells of it; the zero value for none.
+	alarm alarm
 	// overlap is how long two machines may answer for the VIP meanwhile, on the client's segment.
 	overlap func(advert time.Duration) time.Duration
 	// silence is how long nobody may answer; none where it lasts as long as the fault, or is not the point.
 	silence func(advert time.Duration) time.Duration
 	// moves is how often the VIP may change its owner from the fault to the end of its healing.
 	moves int
-	// alarm is the code of an event that the daemon of lb1 or lb2 must give; empty for none.
-	alarm, by string
 	// oursOnly is set where keepalived has nothing to compare.
 	oursOnly bool
 }
+
+// alarm is an event of one node, whose reason contains a text.
+type alarm struct{ node, code, text string }
+
+// The alarms of an owner and of its backup.
+var (
+	tookOver   = alarm{topology.LB2, "instance.takeover", ""}
+	pathBroken = alarm{topology.LB2, "instance.advert_path_broken", ""}
+	isolated   = alarm{topology.LB1, "instance.isolated", ""}
+	refused    = alarm{topology.LB1, "config.refused", ""}
+	conflict   = alarm{topology.LB1, "address.conflict", "02:77:00:00:00:0b"} // of rs1
+)
 
 func down(advert time.Duration) time.Duration { return 3*advert + advert*(256-backup)/256 }
 
@@ -32,8 +44,11 @@ const lease = 1800 * time.Millisecond
 // takeover is when the peer has taken over from a node that is dead and whose VIP the kernel has ended.
 func takeover(advert time.Duration) time.Duration { return max(down(advert), lease) + slack }
 
-func never(time.Duration) time.Duration  { return 0 }
-func moment(time.Duration) time.Duration { return handover }
+func never(time.Duration) time.Duration { return 0 }
+
+// flaps is how often a link that flaps is cut.
+const flaps = 8
+
 func settle(advert time.Duration) time.Duration {
 	return takeover(advert) + time.Second
 }
@@ -46,7 +61,7 @@ func of(d time.Duration) func(time.Duration) time.Duration {
 func faults() []fault {
 	return []fault{
 		{
-			name: "SIGKILL of everything", do: (*pair).kill, undo: (*pair).boot, lasts: settle,
+			name: "SIGKILL of everything", do: (*pair).kill, undo: (*pair).boot, alarm: tookOver, lasts: settle,
 			overlap: never, silence: takeover, moves: 2,
 		},
 		{
@@ -57,33 +72,33 @@ func faults() []fault {
 		{name: "SIGSTOP for 60 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(60 * time.Second), overlap: never, silence: takeover, moves: 2},
 		{
 			name: "its adverts do not reach the peer", do: func(p *pair) { p.Must(p.NoVRRP(topology.LB1, topology.LB2)) }, undo: (*pair).heal,
-			lasts: settle, overlap: never, silence: of(blip), moves: 0,
+			alarm: pathBroken, lasts: settle, overlap: never, silence: of(blip), moves: 0,
 		},
 		{
 			name: "the peer's adverts do not reach it", do: func(p *pair) { p.Must(p.NoVRRP(topology.LB2, topology.LB1)) }, undo: (*pair).heal,
 			lasts: settle, overlap: never, silence: of(blip), moves: 0,
 		},
-		{name: "adverts pass neither way", do: (*pair).noAdverts, undo: (*pair).heal, lasts: settle, overlap: never, silence: of(blip), moves: 0},
-		{name: "it hears nothing", do: func(p *pair) { p.Must(p.Deaf(topology.LB1)) }, undo: (*pair).heal, lasts: settle, overlap: never, moves: 2},
+		{name: "adverts pass neither way", do: (*pair).noAdverts, undo: (*pair).heal, alarm: pathBroken, lasts: settle, overlap: never, silence: of(blip), moves: 0},
+		{name: "it hears nothing", do: func(p *pair) { p.Must(p.Deaf(topology.LB1)) }, undo: (*pair).heal, alarm: isolated, lasts: settle, overlap: never, moves: 2},
 		{
 			name: "it is not heard", do: func(p *pair) { p.Must(p.Mute(topology.LB1)) }, undo: (*pair).heal,
-			lasts: settle, overlap: never, silence: takeover, moves: 2,
+			alarm: tookOver, lasts: settle, overlap: never, silence: takeover, moves: 2,
 		},
 		{
 			name: "its link carries nothing", do: func(p *pair) { p.Must(p.Dark(topology.LB1)) }, undo: (*pair).heal,
-			lasts: settle, overlap: never, silence: takeover, moves: 2,
+			alarm: tookOver, lasts: settle, overlap: never, silence: takeover, moves: 2,
 		},
 		{
 			name: "its carrier is lost", do: func(p *pair) { p.Must(p.Cut(topology.LB1)) }, undo: (*pair).heal,
-			lasts: settle, overlap: never, silence: takeover, moves: 2,
+			alarm: tookOver, lasts: settle, overlap: never, silence: takeover, moves: 2,
 		},
-		{name: "its link flaps each half second", do: (*pair).flap, undo: (*pair).heal, lasts: never, overlap: moment, moves: 8},
+		{name: "its link flaps each half second", do: (*pair).flap, undo: (*pair).heal, lasts: never, overlap: of(flaps * handover), moves: 2*flaps + 1},
 		{
-			name: "reload of a broken file", do: (*pair).breakFile, undo: (*pair).mendFile, lasts: of(time.Second),
+			name: "reload of a broken file", do: (*pair).breakFile, undo: (*pair).mendFile, alarm: refused, lasts: of(time.Second),
 			overlap: never, silence: of(blip), moves: 0, oursOnly: true,
 		},
 		{
-			name: "a stranger takes the VIP", do: (*pair).squat, undo: (*pair).evict, lasts: of(2 * time.Second),
+			name: "a stranger takes the VIP", do: (*pair).squat, undo: (*pair).evict, alarm: conflict, lasts: of(2 * time.Second),
 			moves: 9, oursOnly: true,
 		},
 		{name: "both are killed and booted at once", do: (*pair).killBoth, undo: (*pair).bootBoth, lasts: of(lease), overlap: never, moves: 2},

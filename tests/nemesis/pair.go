@@ -88,6 +88,7 @@ func (t *theirs) boot() { t.Start(t.settings) }
 func (p *pair) configuration() string {
 	return fmt.Sprintf(`node "lb1" { address = "10.77.0.1" }
 node "lb2" { address = "10.77.0.2" }
+arbitration { references = ["10.77.0.10", "10.77.0.12"] }
 vrrp_instance "web" {
   interface         = "eth0"
   virtual_router_id = %d

@@ -3,6 +3,7 @@
 package nemesis
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,6 +29,7 @@ type round struct {
 	overlap, after time.Duration // two owners: while the fault lasted, and in its healing
 	silence        time.Duration
 	moves          int
+	alarms         int // only where one is due
 }
 
 // play plays some rounds of a fault on one pair.
@@ -48,6 +50,7 @@ func play(t *scenario.T, f fault, k kind, advert time.Duration, rounds int) (all
 
 // round measures the fault and its healing apart: the VIP may be held by two for a moment when its owner is back.
 func (p *pair) round(f fault) (r round) {
+	before := p.told(f.alarm)
 	stop := p.measure()
 	time.Sleep(200 * time.Millisecond)
 	f.do(p)
@@ -63,19 +66,29 @@ func (p *pair) round(f fault) (r round) {
 	r.overlap, r.after = during.Wire.TwoOwners(), healing.Wire.TwoOwners()
 	r.silence, _ = during.UDP.Silence()
 	r.moves = moves(during, healing)
+	r.alarms = p.told(f.alarm) - before
 	p.Logf("%s: %+v", f.name, r)
 	return r
 }
 
-// moves counts how often the VIP was answered by another than before.
+// moves counts how often another answered for most of a while than before: for a moment in a move both may.
 func moves(reports ...probe.Report) (n int) {
+	const while = 300 * time.Millisecond
 	last := ""
 	for _, r := range reports {
-		for _, by := range r.UDP.Turns() {
-			if last != "" && by != last {
+		for flow := r.UDP; len(flow) > 0; {
+			some := flow.Between(flow[0].Sent, flow[0].Sent.Add(while))
+			flow = flow[len(some):]
+			most, count := "", 0
+			for by, c := range some.By() {
+				if c > count || c == count && by < most {
+					most, count = by, c
+				}
+			}
+			if last != "" && most != "" && most != last {
 				n++
 			}
-			last = by
+			last = cmp.Or(most, last)
 		}
 	}
 	return n
@@ -85,11 +98,15 @@ func (p *pair) judge(f fault, r round) {
 	if f.overlap != nil && r.overlap > f.overlap(p.advert) {
 		p.Errorf("%s at %v: two machines answered for the VIP for %v, allowed are %v", f.name, p.advert, r.overlap, f.overlap(p.advert))
 	}
-	if f.overlap != nil && r.after > handover {
+	// Two that did not hear each other learn of it by the next advert.
+	if f.overlap != nil && r.after > p.advert+handover {
 		p.Errorf("%s at %v: two machines answered for the VIP for %v when it healed", f.name, p.advert, r.after)
 	}
 	if f.silence != nil && r.silence > f.silence(p.advert) {
 		p.Errorf("%s at %v: nobody answered for %v, allowed are %v", f.name, p.advert, r.silence, f.silence(p.advert))
+	}
+	if f.alarm.code != "" && r.alarms == 0 {
+		p.Errorf("%s at %v: %s has not told of %s %s", f.name, p.advert, f.alarm.node, f.alarm.code, f.alarm.text)
 	}
 	if r.moves > f.moves {
 		p.Errorf("%s at %v: the VIP moved %d times, allowed are %d", f.name, p.advert, r.moves, f.moves)
