@@ -2,14 +2,10 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -64,20 +60,9 @@ func (d *drains) read() []node.Drained {
 }
 
 func readDrains(path string) ([]node.Drained, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	var file drainFile
-	if err := json.NewDecoder(io.LimitReader(f, maxDrains)).Decode(&file); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if file.Version != 1 {
-		return nil, fmt.Errorf("read %s: its version is %d, not 1", path, file.Version)
+	if err := readState(path, maxDrains, &file, &file.Version); err != nil || file.Drains == nil {
+		return nil, err
 	}
 	out := make([]node.Drained, len(file.Drains))
 	for i, e := range file.Drains {
@@ -91,16 +76,12 @@ func (d *drains) keep(now []node.Drained) error {
 	if slices.Equal(now, d.last) {
 		return nil
 	}
-	file := drainFile{Version: 1, Drains: make([]drainEntry, len(now))}
+	file := drainFile{Version: stateVersion, Drains: make([]drainEntry, len(now))}
 	for i, e := range now {
 		e.Since = e.Since.Round(0) // the monotonic clock is not kept
 		file.Drains[i] = drainEntry(e)
 	}
-	text, err := json.MarshalIndent(file, "", "\t")
-	if err == nil {
-		err = replaceFile(d.path, append(text, '\n'), true)
-	}
-	if err != nil {
+	if err := writeState(d.path, maxDrains, file, true); err != nil {
 		return fmt.Errorf("keep which real servers are drained: %w", err)
 	}
 	d.last = slices.Clone(now)

@@ -2,14 +2,8 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
 	"net/netip"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -58,20 +52,9 @@ func (m *marks) read() []node.Mark {
 }
 
 func readMarks(path string) ([]node.Mark, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	var file markFile
-	if err := json.NewDecoder(io.LimitReader(f, maxMarks)).Decode(&file); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if file.Version != 1 {
-		return nil, fmt.Errorf("read %s: its version is %d, not 1", path, file.Version)
+	if err := readState(path, maxMarks, &file, &file.Version); err != nil || file.Marks == nil {
+		return nil, err
 	}
 	out := make([]node.Mark, len(file.Marks))
 	for i, e := range file.Marks {
@@ -105,14 +88,11 @@ func (m *marks) keep(now []node.Mark) {
 	if slices.Equal(now, m.last) || len(now) == 0 {
 		return
 	}
-	file := markFile{Version: 1}
+	file := markFile{Version: stateVersion}
 	for _, e := range now {
 		file.Marks = append(file.Marks, markEntry(e))
 	}
-	text, err := json.Marshal(file)
-	if err == nil {
-		err = replaceFile(m.path, append(text, '\n'), false)
-	}
+	err := writeState(m.path, maxMarks, file, false)
 	if err != nil && !m.failed {
 		m.log.Warn("the numbers of signed adverts cannot be kept; after a restart recent ones could be replayed once", "error", err)
 	}

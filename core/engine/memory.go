@@ -2,13 +2,8 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 	"slices"
 	"sync"
 	"time"
@@ -22,7 +17,7 @@ const (
 	maxMemory   = 1 << 20     // bytes of the file
 )
 
-// memory keeps on the disk whether the node is in maintenance, and whom it has fenced.
+// memory keeps on the disk whether the node is in maintenance, whom it has fenced, and the epochs of what it has been master of.
 type memory struct {
 	path string
 	log  *slog.Logger
@@ -37,6 +32,14 @@ type memoryFile struct {
 	Version     int                `json:"version"` // 1
 	Maintenance *memoryMaintenance `json:"maintenance,omitempty"`
 	Fenced      []string           `json:"fenced,omitempty"`
+	Terms       []memoryTerm       `json:"terms,omitempty"`
+}
+
+type memoryTerm struct {
+	Interface string `json:"interface"`
+	VRID      uint8  `json:"virtual_router_id"`
+	IPv6      bool   `json:"ipv6,omitempty"`
+	Epoch     uint64 `json:"epoch"`
 }
 
 type memoryMaintenance struct {
@@ -56,22 +59,14 @@ func (m *memory) read() node.Memory {
 }
 
 func readMemory(path string) (node.Memory, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return node.Memory{}, nil
-	}
-	if err != nil {
+	var file memoryFile
+	if err := readState(path, maxMemory, &file, &file.Version); err != nil {
 		return node.Memory{}, err
 	}
-	defer f.Close()
-	var file memoryFile
-	if err := json.NewDecoder(io.LimitReader(f, maxMemory)).Decode(&file); err != nil {
-		return node.Memory{}, fmt.Errorf("read %s: %w", path, err)
-	}
-	if file.Version != 1 {
-		return node.Memory{}, fmt.Errorf("read %s: its version is %d, not 1", path, file.Version)
-	}
 	out := node.Memory{Fenced: file.Fenced}
+	for _, t := range file.Terms {
+		out.Terms = append(out.Terms, node.Term(t))
+	}
 	if file.Maintenance != nil {
 		out.Maintenance = node.Maintenance(*file.Maintenance)
 	}
@@ -82,17 +77,17 @@ func readMemory(path string) (node.Memory, error) {
 func (m *memory) keep(now node.Memory) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if now.Maintenance == m.last.Maintenance && slices.Equal(now.Fenced, m.last.Fenced) {
+	if now.Maintenance == m.last.Maintenance && slices.Equal(now.Fenced, m.last.Fenced) && slices.Equal(now.Terms, m.last.Terms) {
 		return nil
 	}
-	file := memoryFile{Version: 1, Fenced: now.Fenced}
+	file := memoryFile{Version: stateVersion, Fenced: now.Fenced}
+	for _, t := range now.Terms {
+		file.Terms = append(file.Terms, memoryTerm(t))
+	}
 	if now.Maintenance.On() {
 		file.Maintenance = &memoryMaintenance{now.Maintenance.Since.Round(0), now.Maintenance.Reason}
 	}
-	text, err := json.MarshalIndent(file, "", "\t")
-	if err == nil {
-		err = replaceFile(m.path, append(text, '\n'), true)
-	}
+	err := writeState(m.path, maxMemory, file, true)
 	if err == nil {
 		m.last = now
 	}

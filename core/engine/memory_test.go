@@ -19,10 +19,17 @@ func TestTheMemoryOutlivesTheDaemon(t *testing.T) {
 		t.Errorf("without a file: %+v", got)
 	}
 	want := node.Memory{Maintenance: node.Maintenance{Since: time.Unix(1000, 0).UTC(), Reason: "a new disk"}, Fenced: []string{"lb2"}}
+	want.Terms = []node.Term{{Interface: "eth0", VRID: 51, Epoch: 7}, {Interface: "eth0", VRID: 51, IPv6: true, Epoch: 1 << 63}}
 	if err := m.keep(want); err != nil {
 		t.Fatal(err)
 	}
 	next := &memory{path: path, log: m.log}
+	newer := want
+	newer.Terms = []node.Term{{Interface: "eth0", VRID: 51, Epoch: 8}, want.Terms[1]}
+	if err := m.keep(newer); err != nil { // a change of the epoch alone is one
+		t.Fatal(err)
+	}
+	want = newer
 	if got := next.read(); !reflect.DeepEqual(got, want) {
 		t.Errorf("read %+v, want %+v", got, want)
 	}

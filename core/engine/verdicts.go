@@ -2,14 +2,7 @@ package engine
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 	"sync"
 	"time"
@@ -69,20 +62,9 @@ func (v *verdicts) read(now time.Time) []node.Verdict {
 }
 
 func readVerdicts(path string) ([]node.Verdict, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
 	var file verdictFile
-	if err := json.NewDecoder(io.LimitReader(f, maxVerdicts)).Decode(&file); err != nil {
-		return nil, fmt.Errorf("read %s: %w", path, err)
-	}
-	if file.Version != 1 {
-		return nil, fmt.Errorf("read %s: its version is %d, not 1", path, file.Version)
+	if err := readState(path, maxVerdicts, &file, &file.Version); err != nil || file.Verdicts == nil {
+		return nil, err
 	}
 	out := make([]node.Verdict, len(file.Verdicts))
 	for i, e := range file.Verdicts {
@@ -134,37 +116,9 @@ func (v *verdicts) keep(now []node.Verdict, at time.Time) {
 
 // writeVerdicts replaces the file, so that a reader sees the old one or the new one.
 func writeVerdicts(path string, verdicts []node.Verdict) error {
-	file := verdictFile{Version: 1, Verdicts: make([]verdictEntry, len(verdicts))}
+	file := verdictFile{Version: stateVersion, Verdicts: make([]verdictEntry, len(verdicts))}
 	for i, e := range verdicts {
 		file.Verdicts[i] = verdictEntry(e)
 	}
-	text, err := json.Marshal(file)
-	if err != nil {
-		return err
-	}
-	if len(text) > maxVerdicts {
-		return fmt.Errorf("write %s: %d bytes are more than %d", path, len(text), maxVerdicts)
-	}
-	return replaceFile(path, append(text, '\n'), false)
-}
-
-// replaceFile writes a file so that a reader sees the old one or the new one; with durable it outlives a crash of the machine, too.
-func replaceFile(path string, text []byte, durable bool) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	_, err = f.Write(text)
-	if durable {
-		err = errors.Join(err, f.Sync())
-	}
-	if err := errors.Join(err, f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
+	return writeState(path, maxVerdicts, file, false)
 }
