@@ -11,7 +11,7 @@ BENCH   ?=
 
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || cat VERSION 2>/dev/null || echo dev)
 BUILD   := CGO_ENABLED=0 $(GO) build -trimpath -buildvcs=false -ldflags '-s -w -X main.version=$(VERSION)'
-PLUGINS := tcp http exec execd fence-agent ipmi redfish ssh webhook mysql postgres redis nginx dns smtp udp ping grpc file mail fifo syslog alertmanager process
+PLUGINS := tcp http exec execd fence-agent ipmi redfish ssh webhook mysql postgres redis nginx dns smtp udp ping grpc file mail fifo syslog alertmanager process etcd consul
 
 # Tools are pinned and live in the work tree, each version in a folder of its own.
 STATICCHECK_VERSION := v0.8.2
@@ -35,7 +35,7 @@ AGAIN = $(GOTESTSUM) --format pkgname --format-icons text --rerun-fails=1 --reru
 DEMO_PACKAGES := user-mode-linux kmod procps nginx-light ipvsadm nftables gcc libc6-dev
 TEST_PACKAGES := $(DEMO_PACKAGES) keepalived frr iproute2 python3-grpcio python3-protobuf \
 	fence-agents openipmi ipmitool openssh-server mariadb-server postgresql redis-server unbound opensmtpd python3-aiosmtpd \
-	rsyslog prometheus-alertmanager
+	rsyslog prometheus-alertmanager etcd-server etcd-client
 
 # Packages with goroutines run under the race detector; those of pure code have none.
 PURE := ./core/vrrp ./core/health ./core/heartbeat ./core/desired ./core/event ./core/node

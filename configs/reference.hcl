@@ -120,6 +120,24 @@ fencing "lb2" {
   level { devices = ["lb-power"] } # all must confirm; the next level is tried when one has failed twice
 }
 
+# Who says which node may hold an instance. Besides this attribute it takes those of the plugin: http (a vipward witness on a third
+# machine), etcd, consul.
+witness "http" "third" {
+  url     = "http://10.9.0.5:9116"
+  # key_file = "/etc/vipward/witness.key" # both sides sign with it; none without it
+  timeout = "1s"                    # of one call, 100ms to 10s
+}
+
+# What has to be known before this node takes over. Every attribute may differ by node.
+arbitration {
+  probe_vip       = true        # ask by ARP or neighbour discovery who answers for a VIP
+  references      = ["gateway"] # addresses that prove by answering that this node is not cut off; [] for none
+  on_hold_expired = "hold"      # a silent peer that answers for the VIP after its lease: hold, fence it, or takeover
+  witness         = "third"     # none without it
+  witness_ttl     = "5s"        # of a grant: 3s to 5m, at least three times the timeout; renewed after a third
+  on_witness_loss = "failsafe"  # a master whose grant ends unanswered goes on; release: it lets go; always so with fencing required
+}
+
 # A virtual router.
 vrrp_instance "web" {
   interface         = "eth0"                   # that the adverts travel on; no default

@@ -32,6 +32,7 @@ for p in $missing; do
 	mariadb-server) systemctl disable mariadb.service ;;
 	postgresql | redis-server) systemctl disable "$p.service" ;;
 	unbound | opensmtpd) systemctl disable "$p.service" ;;
+	etcd-server) systemctl disable etcd.service ;;
 	rsyslog | prometheus-alertmanager) systemctl disable "$p.service" ;;
 	openssh-server) systemctl disable ssh.service ssh.socket ;;
 	esac >/dev/null 2>&1 || true # no systemd, or no such service: nothing to disable

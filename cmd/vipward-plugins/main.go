@@ -9,7 +9,9 @@ import (
 	"strings"
 
 	"github.com/vipward/vipward/plugins/alertmanager"
+	"github.com/vipward/vipward/plugins/consul"
 	"github.com/vipward/vipward/plugins/dns"
+	"github.com/vipward/vipward/plugins/etcd"
 	"github.com/vipward/vipward/plugins/exec"
 	"github.com/vipward/vipward/plugins/execd"
 	"github.com/vipward/vipward/plugins/fenceagent"
@@ -33,6 +35,7 @@ import (
 	"github.com/vipward/vipward/plugins/tcp"
 	"github.com/vipward/vipward/plugins/udp"
 	"github.com/vipward/vipward/plugins/webhook"
+	"github.com/vipward/vipward/plugins/witnesshttp"
 	"github.com/vipward/vipward/sdk"
 )
 
@@ -43,14 +46,16 @@ var version = "devel"
 func bundled() map[string][]func() sdk.Component {
 	return map[string][]func() sdk.Component{
 		"alertmanager": {alertmanager.Component},
+		"consul":       {consul.Component},
 		"dns":          {dns.Component},
+		"etcd":         {etcd.Component},
 		"exec":         {exec.Checker, exec.Notifier, exec.Fencer},
 		"execd":        {execd.Component},
 		"fence-agent":  {fenceagent.Fencer},
 		"fifo":         {fifo.Component},
 		"file":         {file.Component},
 		"grpc":         {grpc.Component},
-		"http":         {http.Component},
+		"http":         {http.Component, witnesshttp.Component},
 		"ipmi":         {ipmi.Fencer},
 		"mail":         {mail.Component},
 		"mysql":        {mysql.Component},

@@ -61,6 +61,7 @@ func commands(g *globals) []*cobra.Command {
 		newUndrainCommand(g),
 		newFenceCommand(g),
 		newMaintenanceCommand(g),
+		newWitnessCommand(),
 		newResumeCommand(g),
 		newRealServerCommand(g),
 		newDigestCommand(g),

@@ -29,7 +29,7 @@ var (
 		"time.Tick", "fmt.Print", "fmt.Println", "fmt.Printf",
 	}
 
-	shell = []string{"core/wire", "core/kernel", "core/pluginhost", "core/control", "core/metrics", "core/outbox"}
+	shell = []string{"core/wire", "core/kernel", "core/pluginhost", "core/control", "core/metrics", "core/outbox", "core/witness"}
 )
 
 // mayImport says what each layer may import of this module; a package that fits no rule may import nothing of ours.
