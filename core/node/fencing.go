@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/vipward/vipward/core/guard"
@@ -77,15 +78,26 @@ func (n *Node) confirm(now time.Time, in Confirm) {
 		case m.cfg.Name != in.Node:
 			continue
 		case m.alive(now, time.Time{}):
-			n.out.Answers = append(n.out.Answers, Answer{ID: in.ID, Err: fmt.Errorf("%w: heartbeats of %s come: it is not off", ErrRefused, in.Node)})
+			n.answer(in.ID, fmt.Errorf("%w: heartbeats of %s come: it is not off", ErrRefused, in.Node), "")
+			return
+		case n.advertised(now):
+			n.answer(in.ID, fmt.Errorf("%w: adverts of another master come, which may be %s's: it is not off", ErrRefused, in.Node), "")
 			return
 		}
 		m.fence.Confirm(now, "an operator says that it is off")
 		n.touchActive()
-		n.out.Answers = append(n.out.Answers, Answer{ID: in.ID, Text: in.Node + " counts as off until it is heard again"})
+		n.answer(in.ID, nil, in.Node+" counts as off until it is heard again")
 		return
 	}
-	n.out.Answers = append(n.out.Answers, Answer{ID: in.ID, Err: fmt.Errorf("%w: no other node is called %q; there is %s", ErrRefused, in.Node, names(n.members))})
+	n.answer(in.ID, fmt.Errorf("%w: no other node is called %q; there is %s", ErrRefused, in.Node, names(n.members)), "")
+}
+
+// advertised tells whether there is only one other member, and adverts of a master come that is not this node.
+func (n *Node) advertised(now time.Time) bool {
+	return len(n.members) == 1 && slices.ContainsFunc(n.instances, func(i *instance) bool {
+		addr, priority, last := i.router.Master()
+		return !i.isMaster() && addr.IsValid() && priority > 0 && now.Sub(last) <= 2*i.cfg.VRRP.Interval
+	})
 }
 
 // hears lets the fencing of members know that one is heard by an advert. There is no other than the master, or a rival.

@@ -115,6 +115,7 @@ func (i *instance) wish(now time.Time, lone bool, s *desired.State) {
 	if i.wished.IsZero() || i.goesAlong(now, lease) {
 		i.wished = i.renewed
 	}
+	lease = i.guard.grant.cap(i.wished, lease)
 	for _, a := range i.cfg.Addresses {
 		s.Addresses = append(s.Addresses, desired.Address{
 			AddressKey: a.key(), Label: a.Label, Scope: a.Scope, Lease: lease, Renewed: i.wished,

@@ -3,15 +3,12 @@ package node
 import (
 	"time"
 
-	"github.com/vipward/vipward/core/event"
 	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/vrrp"
 )
 
 // The times of the witness.
 const (
-	// witnessLimit is how long an answer is waited for before the witness counts as out of reach.
-	witnessLimit = time.Second
 	// witnessPause is the time between two requests that were refused or not answered.
 	witnessPause = 250 * time.Millisecond
 	// grantMargin is how long before the end of its grant a master lets go.
@@ -29,7 +26,7 @@ type grant struct {
 	state  guard.GrantState
 	text   string
 	next   time.Time // the next request
-	lost   bool      // that it is out of reach was told
+	binds  bool      // without it this node lets go, and so must the kernel
 }
 
 func (n *Node) grantTTL() time.Duration {
@@ -37,6 +34,18 @@ func (n *Node) grantTTL() time.Duration {
 		return n.cfg.Guard.WitnessTTL
 	}
 	return witnessTTL
+}
+
+// witnessLimit is how long an answer is waited for before the witness counts as out of reach: until the grant is renewed again.
+func (n *Node) witnessLimit() time.Duration { return n.grantTTL() / 3 }
+
+// cap is a lease of the kernel, from when it was confirmed on, that ends before the grant does. The kernel counts whole seconds, and 1 is
+// the least: that is within the margin.
+func (g *grant) cap(confirmed time.Time, lease time.Duration) time.Duration {
+	if !g.binds || g.until.IsZero() || lease == 0 {
+		return lease
+	}
+	return min(lease, max(g.until.Add(-grantMargin).Sub(confirmed).Truncate(time.Second), time.Second))
 }
 
 // grantOf is what the witness says of an instance.
@@ -66,10 +75,11 @@ func (n *Node) tendGrant(now time.Time, i *instance) {
 		*g = grant{}
 		return
 	}
-	if g.id != 0 && now.Sub(g.asked) >= witnessLimit {
-		n.witnessed(now, Witnessed{ID: g.id, Err: "no answer within " + witnessLimit.String()})
+	if g.id != 0 && now.Sub(g.asked) >= n.witnessLimit() {
+		n.witnessed(now, Witnessed{ID: g.id, Err: "no answer within " + n.witnessLimit().String()})
 	}
 	master := i.isMaster()
+	g.binds = n.cfg.Guard.OnWitnessLoss == guard.WitnessRelease
 	switch {
 	case !master && !g.wanted:
 		if !g.until.IsZero() {
@@ -122,21 +132,8 @@ func (n *Node) witnessed(now time.Time, in Witnessed) {
 			g.state, g.text = guard.GrantRefused, in.Holder+" holds it"
 			g.until = time.Time{}
 		}
-		if lost := g.state == guard.GrantUnreachable; lost != g.lost {
-			g.lost = lost
-			n.tellWitness(i)
-		}
 		n.touch(i)
 	}
-}
-
-func (n *Node) tellWitness(i *instance) {
-	g := &i.guard.grant
-	e := event.Event{Code: "witness.back", Severity: event.Info, Kind: event.Instance, Subject: i.cfg.Name, Reason: "the witness " + n.cfg.Guard.Witness + " answers"}
-	if g.lost {
-		e.Code, e.Severity, e.Reason = "witness.lost", event.Warning, "the witness "+n.cfg.Guard.Witness+" is out of reach: "+g.text
-	}
-	n.emit(e)
 }
 
 // grantDeadline is when the grant of an instance has to be looked after; zero for never.
@@ -146,7 +143,7 @@ func (n *Node) grantDeadline(i *instance) time.Time {
 		return time.Time{}
 	}
 	if g.id != 0 {
-		return g.asked.Add(witnessLimit)
+		return g.asked.Add(n.witnessLimit())
 	}
 	due := g.next
 	if end := g.until.Add(-grantMargin); end.After(n.at) {

@@ -1,0 +1,120 @@
+package node
+
+import (
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/vipward/vipward/core/guard"
+	"github.com/vipward/vipward/core/health"
+	"github.com/vipward/vipward/core/heartbeat"
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+func witnessed(onLoss guard.OnWitnessLoss) Config {
+	cfg := config()
+	cfg.Checkers, cfg.Instances[0].Tracks = nil, nil
+	cfg.Guard.Witness, cfg.Guard.WitnessTTL, cfg.Guard.OnWitnessLoss = "third", 6*time.Second, onLoss
+	return cfg
+}
+
+// court has the node asked and answered for a time: answer says what the witness says to each question, nil for nothing. It returns how
+// long the node may count on the last grant.
+func (r *rig) court(d time.Duration, answer func(WitnessAsk) *Witnessed) (until time.Time) {
+	step := func(in Input) {
+		for in != nil {
+			out := r.node.Step(r.now, in)
+			r.take(out)
+			in = nil
+			for _, a := range out.WitnessAsks {
+				if w := answer(a); w != nil {
+					w.ID = a.ID
+					if in = *w; w.Granted && a.Action == WitnessAcquire {
+						until = r.now.Add(a.TTL)
+					}
+				}
+			}
+		}
+	}
+	for end := r.now.Add(d); ; {
+		next := r.node.Deadline()
+		if next.IsZero() || next.After(end) {
+			r.now = end
+			return until
+		}
+		if next.After(r.now) {
+			r.now = next
+		}
+		step(Timeout{})
+	}
+}
+
+func granted(WitnessAsk) *Witnessed { return &Witnessed{Granted: true} }
+func gone(WitnessAsk) *Witnessed    { return &Witnessed{Err: "connection refused"} }
+func refused(WitnessAsk) *Witnessed { return &Witnessed{Holder: "lb2"} }
+func mute(WitnessAsk) *Witnessed    { return nil }
+
+func TestTheWitnessOutOfReach(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		onLoss guard.OnWitnessLoss
+		then   func(WitnessAsk) *Witnessed
+		want   vrrp.State
+	}{
+		{"goes on", guard.WitnessFailsafe, gone, vrrp.Master},
+		{"goes on without an answer", guard.WitnessFailsafe, mute, vrrp.Master},
+		{"lets go", guard.WitnessRelease, gone, vrrp.Backup},
+		{"lets go without an answer", guard.WitnessRelease, mute, vrrp.Backup},
+		{"keeps what is renewed", guard.WitnessRelease, granted, vrrp.Master},
+	} {
+		r := start(t, witnessed(tt.onLoss))
+		until := r.court(10*time.Second, granted)
+		r.wantState(vrrp.Master)
+		for r.now.Before(until.Add(-grantMargin - time.Second)) { // the renewal is due, and is answered otherwise
+			r.court(100*time.Millisecond, tt.then)
+			for _, a := range r.desired.Addresses {
+				if end := a.Renewed.Add(a.Lease); tt.want == vrrp.Backup && end.After(until.Add(-grantMargin)) {
+					t.Errorf("%s: the kernel keeps the VIP until %v before the end of the grant", tt.name, until.Sub(end))
+				}
+			}
+		}
+		r.court(1100*time.Millisecond, tt.then)
+		if got := r.node.instances[0].router.State(); tt.want == vrrp.Master && got != tt.want || tt.want != vrrp.Master && got == vrrp.Master {
+			t.Errorf("%s: %s", tt.name, got)
+		}
+	}
+}
+
+func TestARefusedRenewalLetsGoUnderAnyPolicy(t *testing.T) {
+	r := start(t, witnessed(guard.WitnessFailsafe))
+	r.court(10*time.Second, granted)
+	r.wantState(vrrp.Master)
+	r.court(6*time.Second, refused)
+	if r.node.instances[0].isMaster() {
+		t.Error("it stays MASTER of what another node holds")
+	}
+}
+
+func TestAnOperatorsWordIsRefusedWhereTheNodeIsHeard(t *testing.T) {
+	cfg := config()
+	cfg.Guard.Peers = []Peer{{
+		Name: "lb2", Paths: []heartbeat.Path{{Name: "address"}},
+		Fencing: guard.Fencing{Mode: guard.FencingRequired, Levels: [][]string{{"ipmi"}}},
+	}}
+	r := start(t, cfg)
+	r.observe("checker/local", health.Pass)
+	r.peerAdvert(200)
+	r.give(Confirm{Node: "lb2", ID: 1})
+	if a := r.lastAnswer(); !errors.Is(a.Err, ErrRefused) {
+		t.Errorf("while its adverts come: %+v", a)
+	}
+	r.now = r.now.Add(2500 * time.Millisecond) // two and a half adverts later
+	r.give(Confirm{Node: "lb2", ID: 2})
+	if a := r.lastAnswer(); a.ID != 2 || a.Err != nil {
+		t.Errorf("while it is silent: %+v", a)
+	}
+	r.give(Confirm{Node: "lb3", ID: 3})
+	if a := r.lastAnswer(); !errors.Is(a.Err, ErrRefused) {
+		t.Errorf("of a node that there is not: %+v", a)
+	}
+}
