@@ -321,6 +321,8 @@ virtual_server "web" {
 
   # The share of servers that may be out because their checks fail. When more of them fail at once, this node's own network is
   # suspected: those that were good stay in, an event says so, and a track "virtual_server" counts the service as down.
+  # With that track the peer gives the second opinion: it takes over and goes by its own checks, unless it suspects itself as well.
+  # The suspicion ends when no more servers fail than this share: what is then still down leaves.
   max_ejected = "100%" # 1% to 100%
   slow_start  = "0s"   # how long a server that comes back takes to get its whole weight; up to 1h, in whole weights from 1 on
 
