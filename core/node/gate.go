@@ -446,7 +446,7 @@ func (n *Node) voice(now time.Time, i *instance) guard.Voice {
 			voice = guard.VoiceSilent
 		}
 	}
-	early := i.guard.asked < keptRounds || now.Sub(i.guard.rounds[keptRounds-1]) < answerTime
+	early := i.guard.asked < keptRounds || now.Sub(i.guard.rounds[0]) < answerTime
 	if voice == guard.VoiceSilent && early && i.router.State() != vrrp.Hold {
 		return guard.VoiceAsked
 	}

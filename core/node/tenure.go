@@ -173,7 +173,7 @@ func (n *Node) resist(now time.Time, i *instance) {
 func (n *Node) sighted(now time.Time, i *instance, k *known) {
 	g := &i.guard
 	switch {
-	case i.router.Follows():
+	case i.router.Follows() && g.suspected.IsZero():
 		who := n.identify(i, k)
 		if who.Who == guard.WhoStranger && len(g.owners) < maxOwners {
 			g.owners = append(g.owners, k.mac)

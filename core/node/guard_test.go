@@ -1,0 +1,318 @@
+package node
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/guard"
+	"github.com/vipward/vipward/core/heartbeat"
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+// pair is two nodes with a network between them of which each part can be cut.
+type pair struct {
+	t      *testing.T
+	now    time.Time
+	nodes  [2]*Node
+	dead   [2]bool
+	events [2][]event.Event
+	held   [2]bool
+
+	deaf    [2]bool // of adverts
+	silent  bool    // no heartbeats
+	cut     [2]bool // no reference is reached
+	wedged  [2]bool // the kernel goes on to answer for the VIP
+	beats   int
+	orders  []FenceOrder
+	strange bool // a stranger answers for the VIP
+}
+
+var (
+	pairVIP     = netip.MustParseAddr("10.0.0.100")
+	pairGateway = netip.MustParseAddr("10.0.0.254")
+)
+
+func pairAddr(k int) netip.Addr { return netip.AddrFrom4([4]byte{10, 0, 0, byte(k + 1)}) }
+
+func newPair(t *testing.T, edit func(k int, c *Config)) *pair {
+	p := &pair{t: t, now: time.Unix(1000, 0)}
+	for k := range p.nodes {
+		other := 1 - k
+		c := Config{
+			Name: fmt.Sprintf("lb%d", k+1),
+			Instances: []Instance{{
+				Name: "web", Interface: "eth0", PeerPriority: []uint8{100, 150}[k], Lease: Lease{Auto: true},
+				VRRP: vrrp.Config{
+					VRID: 51, Version: 3, Priority: []uint8{150, 100}[k], Interval: time.Second, Preempt: true, Addresses: []netip.Addr{pairVIP},
+				},
+				Addresses: []VirtualAddress{{Prefix: netip.PrefixFrom(pairVIP, 32), Interface: "eth0"}},
+				Garp:      desired.Garp{Repeat: 1},
+			}},
+			Guard: Guard{
+				ProbeVIP: true, References: []netip.Addr{pairGateway}, OnHoldExpired: guard.HoldOn, Key: []byte("secret"), ConfigHash: "same",
+				Boot: uint64(k+1) << 40, Peers: []Peer{{
+					Name:  fmt.Sprintf("lb%d", other+1),
+					Paths: []heartbeat.Path{{Name: "address", Address: pairAddr(other)}},
+				}},
+			},
+		}
+		if edit != nil {
+			edit(k, &c)
+		}
+		p.nodes[k] = New(c)
+	}
+	for k := range p.nodes {
+		p.step(k, Links{"eth0": {Index: 2, Up: true, Addresses: []netip.Prefix{netip.PrefixFrom(pairAddr(k), 24)}}})
+		p.step(k, Start{})
+	}
+	return p
+}
+
+func (p *pair) step(k int, in Input) {
+	if p.dead[k] {
+		return
+	}
+	out := p.nodes[k].Step(p.now, in)
+	other := 1 - k
+	if out.Desired != nil {
+		p.held[k] = len(out.Desired.Addresses) > 0
+	}
+	p.events[k] = append(p.events[k], out.Events...)
+	p.orders = append(p.orders, out.Fences...)
+	adverts := slices.Clone(out.Adverts)
+	for _, a := range adverts {
+		if !p.deaf[other] {
+			p.step(other, Received{Interface: "eth0", Header: vrrp.Header{Source: a.Source, Destination: a.Destination, TTL: 255}, Payload: a.Payload})
+		}
+	}
+	for _, b := range out.Beats {
+		p.beats++
+		if !p.silent {
+			p.step(other, Beat{Path: b.Path, Source: pairAddr(k), Payload: b.Payload})
+		}
+	}
+	for _, a := range out.Asks {
+		switch {
+		case a.Address == pairGateway && !p.cut[k]:
+			p.step(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, 9}})
+		case a.Address == pairAddr(other) && (!p.dead[other] || p.wedged[other]):
+			p.step(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, byte(other)}})
+		case a.Address == pairVIP && (p.held[other] && !p.dead[other] || p.wedged[other]):
+			p.step(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, byte(other)}})
+		case a.Address == pairVIP && p.strange:
+			p.step(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, 7, 7}})
+		}
+	}
+}
+
+// run lets time pass, each node being stepped at its deadlines.
+func (p *pair) run(d time.Duration) {
+	for end := p.now.Add(d); ; {
+		k, due := -1, end
+		for x, n := range p.nodes {
+			if at := n.Deadline(); !p.dead[x] && !at.IsZero() && at.Before(due) {
+				k, due = x, at
+			}
+		}
+		if k < 0 {
+			p.now = end
+			return
+		}
+		if due.After(p.now) {
+			p.now = due
+		} else {
+			p.now = p.now.Add(time.Microsecond)
+		}
+		p.step(k, Timeout{})
+	}
+}
+
+func (p *pair) want(states string) {
+	p.t.Helper()
+	got := ""
+	for k, n := range p.nodes {
+		s := "-"
+		if !p.dead[k] {
+			s = n.instances[0].router.State().String()
+		}
+		got += s + " "
+	}
+	if strings.TrimSpace(got) != states {
+		p.t.Fatalf("the nodes are %s, want %s; events of lb1:\n%s\nof lb2:\n%s", got, states, eventLines(p.events[0]), eventLines(p.events[1]))
+	}
+}
+
+func eventLines(events []event.Event) string {
+	var b strings.Builder
+	for _, e := range events {
+		b.WriteString("    " + e.Code + " " + e.String() + "\n")
+	}
+	return b.String()
+}
+
+func (p *pair) wantEvent(k int, code string, says string) {
+	p.t.Helper()
+	if !slices.ContainsFunc(p.events[k], func(e event.Event) bool { return e.Code == code && strings.Contains(e.Reason, says) }) {
+		p.t.Errorf("lb%d told no %s that says %q:\n%s", k+1, code, says, eventLines(p.events[k]))
+	}
+}
+
+func healthyPair(t *testing.T, edit func(k int, c *Config)) *pair {
+	p := newPair(t, edit)
+	p.run(20 * time.Second)
+	p.want("MASTER BACKUP")
+	p.events = [2][]event.Event{}
+	return p
+}
+
+func TestADeadMasterIsFollowedWithoutDelay(t *testing.T) {
+	p := healthyPair(t, nil)
+	_, _, last := p.nodes[1].instances[0].router.Master()
+	p.dead[0] = true
+	p.run(5 * time.Second)
+	p.want("- MASTER")
+	p.wantEvent(1, "instance.takeover", "nobody answers")
+	p.wantEvent(1, "peer.lost", "no heartbeat")
+	want := vrrp.MasterDown(3, 100, time.Second)
+	if took := p.nodes[1].instances[0].router.Since().Sub(last); took != want {
+		t.Errorf("it took over %v after the last advert, want the down interval of %v and nothing more", took, want)
+	}
+}
+
+func TestAdvertsThatDoNotComeAreNoDeadMaster(t *testing.T) {
+	p := healthyPair(t, nil)
+	p.deaf[1] = true
+	p.run(5 * time.Second)
+	p.want("MASTER HOLD")
+	p.wantEvent(1, "instance.advert_path_broken", "protocol 112")
+	p.run(time.Minute)
+	p.want("MASTER HOLD")
+	p.deaf[1] = false
+	p.run(2 * time.Second)
+	p.want("MASTER BACKUP")
+	p.wantEvent(1, "instance.hold_ended", "")
+	p.deaf[1] = true
+	p.run(5 * time.Second)
+	p.dead[0] = true
+	p.run(2 * time.Second)
+	p.want("- MASTER")
+}
+
+func TestWhoIsCutOffTakesNothing(t *testing.T) {
+	p := healthyPair(t, nil)
+	p.deaf[1], p.silent, p.cut[1] = true, true, true
+	p.run(10 * time.Second)
+	p.want("MASTER HOLD")
+	p.wantEvent(1, "instance.isolated", "references")
+	p.deaf[1], p.silent, p.cut[1] = false, false, false
+	p.run(2 * time.Second)
+	p.want("MASTER BACKUP")
+}
+
+func TestAWedgedMasterIsWaitedForAndHeldAgainst(t *testing.T) {
+	p := healthyPair(t, nil)
+	p.dead[0], p.wedged[0] = true, true
+	p.run(5 * time.Second)
+	p.want("- BACKUP")
+	p.run(5 * time.Second)
+	p.want("- HOLD")
+	p.wantEvent(1, "instance.takeover_refused", "a machine of lb1")
+	p.wedged[0] = false
+	p.run(time.Second)
+	p.want("- MASTER")
+}
+
+func TestAStrangerIsNamedAndDefendedAgainst(t *testing.T) {
+	p := healthyPair(t, nil)
+	p.dead[0], p.strange = true, true
+	p.run(5 * time.Second)
+	p.want("- MASTER")
+	p.wantEvent(1, "instance.takeover", "02:07:07:00:00:00")
+	p.run(20 * time.Second)
+	p.wantEvent(1, "address.conflict", "02:07:07:00:00:00")
+}
+
+func TestAMasterThatLosesItsReferencesHandsOver(t *testing.T) {
+	p := healthyPair(t, nil)
+	p.cut[0] = true
+	p.run(10 * time.Second)
+	p.want("HOLD MASTER") // it has the higher priority, and is isolated
+	p.wantEvent(0, "instance.isolated", "cut off")
+	p.cut[1] = true
+	p.run(10 * time.Second)
+	p.want("HOLD MASTER")
+	p.wantEvent(1, "instance.alone", "they are down")
+}
+
+func TestTheNewerOwnerStaysWithoutPreemption(t *testing.T) {
+	p := healthyPair(t, func(_ int, c *Config) { c.Instances[0].VRRP.Preempt, c.Guard.References = false, nil })
+	p.deaf, p.silent = [2]bool{true, true}, true
+	p.run(10 * time.Second)
+	p.want("MASTER HOLD") // the VIP answers
+	p.nodes[1].cfg.Guard.ProbeVIP = false
+	p.nodes[1].adoptKnown()
+	p.run(10 * time.Second)
+	p.want("MASTER MASTER")
+	p.deaf, p.silent = [2]bool{}, false
+	p.run(3 * time.Second)
+	p.want("BACKUP MASTER")
+	p.wantEvent(0, "instance.state", "newer one")
+}
+
+func TestAPanicStopsOneInstance(t *testing.T) {
+	p := healthyPair(t, nil)
+	p.nodes[0].instances[0].router = nil
+	func() {
+		defer func() { _ = recover() }()
+		p.nodes[0].step(p.now, p.nodes[0].instances[0], vrrp.Timeout{})
+	}()
+	if s := p.nodes[0].instances[0].router.State(); s != vrrp.Fault {
+		t.Errorf("it is %s, want FAULT", s)
+	}
+	p.step(0, Timeout{})
+	if p.held[0] {
+		t.Errorf("it still holds the VIP")
+	}
+	p.run(5 * time.Second)
+	p.want("FAULT MASTER")
+}
+
+func TestRequiredFencingComesFirst(t *testing.T) {
+	p := healthyPair(t, func(_ int, c *Config) {
+		c.Guard.Peers[0].Fencing = guard.Fencing{Mode: guard.FencingRequired, Levels: [][]string{{"ipmi"}}}
+	})
+	p.dead[0] = true
+	p.run(4 * time.Second)
+	p.want("- BACKUP")
+	if len(p.orders) != 1 || p.orders[0].Node != "lb1" {
+		t.Fatalf("the orders are %+v, want one about lb1", p.orders)
+	}
+	p.step(1, Fenced{Node: "lb1", ID: p.orders[0].ID, FenceResult: guard.FenceResult{OK: true, Evidence: "power is off"}})
+	p.want("- MASTER")
+}
+
+func TestHeartbeatsKeepTheirPace(t *testing.T) {
+	p := healthyPair(t, nil)
+	p.beats = 0
+	p.run(10 * time.Second)
+	if p.beats < 190 || p.beats > 230 {
+		t.Errorf("%d heartbeats of two nodes in 10 s, want 200", p.beats)
+	}
+}
+
+func TestConfigurationsThatDifferAreNamed(t *testing.T) {
+	p := healthyPair(t, func(k int, c *Config) {
+		c.Guard.ConfigHash = []string{"one", "other"}[k]
+		c.Guard.Attributes = []heartbeat.Attribute{{Name: "vrrp_instance.web.advert_interval", Value: []string{"1s", "2s"}[k]}}
+	})
+	p.events = [2][]event.Event{}
+	if drift := p.nodes[0].members[0].drift; !strings.Contains(drift, "advert_interval is 1s here and 2s there") {
+		t.Errorf("the difference is told as %q", drift)
+	}
+}
