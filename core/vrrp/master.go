@@ -24,8 +24,13 @@ func (r *Router) becomeMaster(now time.Time, reason string) {
 	r.announce(now)
 }
 
+// advertTimer keeps to the beat: a timer that fires late does not make the next advert late as well.
 func (r *Router) advertTimer(now time.Time) {
+	late := now.Sub(r.deadline)
 	r.advertiseNow(now)
+	if late < r.cfg.Interval/2 {
+		r.deadline = r.deadline.Add(-late)
+	}
 	if r.owed && now.Sub(r.announced) >= announceLeast {
 		r.announce(now)
 	}

@@ -317,3 +317,19 @@ func BenchmarkJunk(b *testing.B) {
 		})
 	}
 }
+
+func TestAMasterKeepsToItsBeat(t *testing.T) {
+	r := NewRouter(pair(func(*Config) {}))
+	r.Step(epoch, Start{Adopt: true})
+	for k := range 10 {
+		due := epoch.Add(time.Duration(k+1) * time.Second)
+		if !r.Deadline().Equal(due) {
+			t.Fatalf("advert %d is due after %v, want %v", k+1, r.Deadline().Sub(epoch), due.Sub(epoch))
+		}
+		r.Step(due.Add(30*time.Millisecond), Timeout{}) // a machine that is busy
+	}
+	late := r.Deadline().Add(700 * time.Millisecond)
+	if r.Step(late, Timeout{}); !r.Deadline().Equal(late.Add(time.Second)) {
+		t.Errorf("after a long sleep the next advert comes after %v, want a whole interval", r.Deadline().Sub(late))
+	}
+}

@@ -168,6 +168,7 @@ case $(cat %s) in
 ok) exit 0 ;;
 hang) sleep 300 & echo $! >%s; wait ;;
 print) yes ;;
+fork) for i in 1 2 3 4 5 6 7 8 9 10; do (for j in 1 2 3 4 5 6 7 8 9 10; do sleep 317 & done; wait) & done; wait ;;
 esac
 exit 1
 `, mode, child)), 0o755))
@@ -179,7 +180,7 @@ exit 1
 	l.lb1 = l.newDirector(topology.LB1, text)
 	l.lb1.start()
 	l.lb1.await("MASTER", 15*time.Second)
-	for _, how := range []string{"hang", "print", "fail"} {
+	for _, how := range []string{"hang", "print", "fork", "fail"} {
 		t.Must(os.WriteFile(mode, []byte(how+"\n"), 0o644))
 		l.lb1.await("FAULT", 10*time.Second)
 		reason := l.lb1.status().Instances[0].Reason
@@ -189,6 +190,15 @@ exit 1
 		t.Must(os.WriteFile(mode, []byte("ok\n"), 0o644))
 		l.lb1.await("MASTER", 15*time.Second)
 	}
+	l.Eventually("all that it has forked is gone", 5*time.Second, func() error {
+		pids, err := l.lb1.node.Pids()
+		for _, pid := range pids {
+			if text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid)); strings.HasPrefix(string(text), "sleep\x00317") {
+				return fmt.Errorf("process %d is there", pid)
+			}
+		}
+		return err
+	})
 	pid, err := os.ReadFile(child)
 	t.Must(err)
 	l.Eventually("what the script started is gone", 5*time.Second, func() error {
