@@ -83,5 +83,15 @@ func (e *engine) metricsState() metrics.State {
 	for _, w := range e.wire.Stats() {
 		s.WireDropped[w.Interface] += w.SendErrors
 	}
+	s.Beats = map[string]map[string]uint64{}
+	for _, b := range e.beats.Stats() {
+		s.Beats[b.Name] = map[string]uint64{
+			"sent": b.Sent, "unsent": b.SendErrors, "received": b.Received, "forwarded": b.Forwarded, "dropped": b.Drops,
+		}
+	}
+	n := e.neighbours.Stats()
+	s.Neighbours = map[string]uint64{
+		"asked": n.Asked, "unasked": n.Unasked, "seen": n.Seen, "folded": n.Folded, "limited": n.Limited, "dropped": n.Drops,
+	}
 	return s
 }

@@ -108,6 +108,14 @@ func (c *collector) daemon(out sink, s State) {
 	for name, n := range s.WireDropped {
 		out.counter(c.d.wireDropped, n, name)
 	}
+	for path, results := range s.Beats {
+		for result, n := range results {
+			out.counter(c.d.beats, n, path, result)
+		}
+	}
+	for result, n := range s.Neighbours {
+		out.counter(c.d.neighbours, n, result)
+	}
 }
 
 func (c *collector) instance(out sink, s State, i node.InstanceStatus) {

@@ -4,7 +4,7 @@ import "github.com/prometheus/client_golang/prometheus"
 
 // descriptions are all metrics of the collector: the name, what it says, and by what it is told apart.
 type descriptions struct {
-	build, config, ready, idle, loopDropped, late, cut, wireDropped *prometheus.Desc
+	build, config, ready, idle, loopDropped, late, cut, wireDropped, beats, neighbours *prometheus.Desc
 
 	state, priority, effective, sent, received, zeroSent, zeroReceived, becameMaster, discarded *prometheus.Desc
 
@@ -37,6 +37,9 @@ func describe() descriptions {
 	d.late = desc("scheduler_late_total", "Wake-ups of the loop that came later than the election bears.")
 	d.cut = desc("event_followers_cut_total", "Readers of events that were cut off because they lagged behind.")
 	d.wireDropped = desc("wire_dropped_total", "VRRP packets that could not be sent.", "interface")
+	d.beats = desc("heartbeats_total", "Heartbeats: sent, unsent, received; dropped by the kernel; forwarded by a router, which is refused.", "path", "result")
+	d.neighbours = desc("neighbours_total",
+		"Questions who has an address: asked, unasked; answers and claims: seen, folded as no news, limited as too many, dropped by the kernel.", "result")
 
 	d.state = desc("vrrp_state", "State of the instance: 0 INIT, 1 BACKUP, 2 MASTER, 3 FAULT, 4 HOLD.", "instance")
 	d.priority = desc("vrrp_priority", "Base priority.", "instance")

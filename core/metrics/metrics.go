@@ -37,6 +37,10 @@ type State struct {
 	OutboxUnsaved bool
 	// WireDropped counts packets that were not sent, by interface.
 	WireDropped map[string]uint64
+	// Beats counts heartbeats, by path and by what became of them.
+	Beats map[string]map[string]uint64
+	// Neighbours counts questions to the local networks, and who was seen to answer, by what became of them.
+	Neighbours map[string]uint64
 	// SchedulerLate counts how often the loop woke up later than the election bears.
 	SchedulerLate uint64
 	// FollowersCut counts the readers of events that were cut off because they lagged behind.

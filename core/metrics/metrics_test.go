@@ -46,7 +46,9 @@ func example() State {
 				Active: 7, Inactive: 9, Connections: 19, InPackets: 20, OutPackets: 21, InBytes: 22, OutBytes: 23,
 			}},
 		}},
-		OutboxUnsaved: true, LoopDropped: 11, WireDropped: map[string]uint64{"eth0": 12}, SchedulerLate: 13, FollowersCut: 14,
+		OutboxUnsaved: true, LoopDropped: 11, WireDropped: map[string]uint64{"eth0": 12},
+		Beats: map[string]map[string]uint64{"lb2/address": {"sent": 21, "forwarded": 22}}, Neighbours: map[string]uint64{"seen": 23},
+		SchedulerLate: 13, FollowersCut: 14,
 		Snapshot: &node.Snapshot{
 			Ready: true,
 			Instances: []node.InstanceStatus{{
