@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -28,9 +29,9 @@ func TestWorlds(t *testing.T) {
 	case *replay != "":
 		t.Skip("a scenario is replayed")
 	case *seed != 0 && total == 0:
-		t.Log(examine(t, *seed, time.Hour))
+		report("seed %d: %s", *seed, examine(t, *seed, time.Hour))
 	case *seed != 0:
-		t.Log(examine(t, *seed, total))
+		report("seed %d: %s", *seed, examine(t, *seed, total))
 	case total == 0:
 		worlds(t, 60*time.Hour)
 	default:
@@ -40,6 +41,7 @@ func TestWorlds(t *testing.T) {
 
 // worlds plays the first seeds, each for a while, on all processors.
 func worlds(t *testing.T, total time.Duration) {
+	defer debug.SetGCPercent(debug.SetGCPercent(400)) // nearly all that is allocated is short-lived
 	n := uint64((total + each - 1) / each)
 	next := make(chan uint64, n)
 	for s := range n {
@@ -63,8 +65,11 @@ func worlds(t *testing.T, total time.Duration) {
 		})
 	}
 	wg.Wait()
-	t.Logf("seeds 1 to %d: %s", n, sum)
+	report("seeds 1 to %d: %s", n, sum)
 }
+
+// report shows on a terminal what was played also where all is well; go test keeps it to itself where it tests other packages too.
+func report(format string, args ...any) { fmt.Printf(format+"\n", args...) }
 
 // tally is what was played.
 type tally struct {
