@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/health"
+	"github.com/vipward/vipward/core/vrrp"
 )
 
 // The least lease of the kernel is a whole second: a confirmation that is told 100 ms late has lost it, and the address with it.
@@ -64,4 +66,15 @@ func TestAHandOverRenewsTheLease(t *testing.T) {
 		r.now = r.node.Deadline()
 		r.give(Timeout{})
 	}
+}
+
+// An address that stays for ever says nothing about the last advert: a peer may have taken over long ago.
+func TestAnAddressWithoutALeaseIsNotAdopted(t *testing.T) {
+	cfg := config()
+	cfg.Instances[0].Lease = Lease{}
+	r := &rig{t: t, now: time.Unix(1000, 0), node: New(cfg)}
+	r.give(links(true))
+	r.give(Start{Held: []desired.AddressKey{cfg.Instances[0].Addresses[0].key()}})
+	r.observe("checker/local", health.Pass)
+	r.wantState(vrrp.Backup)
 }

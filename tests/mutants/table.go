@@ -50,7 +50,6 @@ var mutants = []mutant{
 	{"an address without a lease is adopted", "core/node/instance.go", "return !m.source || !leased ||", "return !m.source || !leased && false ||"},
 	{"a group is half adopted", "core/node/instance.go", "return !slices.ContainsFunc(i.mates(), func(m *instance) bool {", "return !slices.ContainsFunc([]*instance{i}, func(m *instance) bool {"},
 	{"a sync group is half promoted", "core/node/gate.go", "return i.router.Wants() == \"\" && !i.isMaster() }) {", "return i.router.Wants() == \"\" && !i.isMaster() }) && false {"},
-	{"who should hold takes over all the same", "core/node/gate.go", "default:\n\t\t\tn.refuseTakeover(now, i, verdict, of)", "default:\n\t\t\tn.takeOver(now, i)"},
 	{"a lease is long beside a live peer", "core/node/lease.go", "if i.remote {\n\t\treturn longLease", "if i.cfg.Lease.Auto {\n\t\treturn longLease"},
 	{"a sync group loses one member", "core/node/group.go", "if k < 0 {\n\t\treturn\n\t}\n\tloser", "if k < 0 || len(g.members) > 1 {\n\t\treturn\n\t}\n\tloser"},
 	{"the tracks of a group are not shared", "core/node/group.go", "i.tracks = n.cfg.Shared(c)", "i.tracks = i.cfg.Tracks"},
