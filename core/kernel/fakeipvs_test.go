@@ -247,7 +247,8 @@ func (f *fakeIPVS) PutService(create bool, s ipvs.Service, engine string) error 
 
 func (f *fakeIPVS) Config() (ipvs.Config, error) {
 	defer f.mu.Unlock()
-	return f.timeouts, f.ask("")
+	err := f.ask("") // locks
+	return f.timeouts, err
 }
 
 func (f *fakeIPVS) SetConfig(c ipvs.Config) error {
@@ -261,7 +262,8 @@ func (f *fakeIPVS) SetConfig(c ipvs.Config) error {
 
 func (f *fakeIPVS) Syncs() ([]desired.Sync, error) {
 	defer f.mu.Unlock()
-	return slices.Clone(f.syncs), f.ask("")
+	err := f.ask("") // locks
+	return slices.Clone(f.syncs), err
 }
 
 func (f *fakeIPVS) StartSync(s desired.Sync) error {
