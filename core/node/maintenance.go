@@ -57,6 +57,9 @@ func (n *Node) maintain(now time.Time, in Maintain) {
 		n.answer(in.ID, nil, n.cfg.Name+" is not in maintenance")
 	case !in.On:
 		m.Maintenance = Maintenance{}
+		for _, i := range n.instances { // none of them has anything else to wait for
+			n.touch(i)
+		}
 		n.emit(n.maintenanceEvent("maintenance", "active", in.Reason))
 		n.answer(in.ID, nil, n.cfg.Name+" takes part again")
 	case m.On():

@@ -50,7 +50,7 @@ func TestMaintenanceHandsOverAndStaysOut(t *testing.T) {
 		t.Errorf("answer to a second command: %+v", a)
 	}
 	r.give(Maintain{ID: 3})
-	r.wantState(vrrp.Backup)
+	r.wantState(vrrp.Backup) // at once
 	r.wait(4 * time.Second)
 	r.wantState(vrrp.Master)
 	if m := r.node.Memory(); m.Maintenance.On() {

@@ -7,6 +7,7 @@ import (
 	"regexp"
 
 	"github.com/vipward/vipward/tests/lab/scenario"
+	"github.com/vipward/vipward/tests/lab/topology"
 )
 
 // T is one run of a scenario.
@@ -83,6 +84,13 @@ func All() []Scenario {
 		{"protocols", "UDP, SCTP, and tunnels of GUE and GRE in both families reach a real server that the command has set up", true, protocols},
 		{"udp-persistence", "a service over UDP, and persistence keeps a client at its server", true, udpAndPersistence},
 		{"shutdown-ipvs", "SIGTERM to the master while clients are served: nothing is lost, nothing is left", true, shutdownIPVS},
+		{"fence-required", "fencing required: the takeover waits for the confirmation, and the fenced node comes back in maintenance", false, fenceRequired},
+		{"fence-fails", "fencing required and a fencer that fails: nobody takes over until an operator confirms", false, fenceFails},
+		{"fence-dry", "a dry run holds nothing up, nor does a fencer that hangs in the mode best_effort", false, fenceDry},
+		{"fence-unseen", "a node that boots alone fences nobody", false, fenceUnseen},
+		{"maintenance", "a node in maintenance hands over without a loss, and stays out over a restart", false, maintenance},
+		{"witness-release", "the witness is gone, and with on_witness_loss = release the master hands over before its grant ends", false, witnessLost("release", topology.LB2)},
+		{"witness-failsafe", "the same with failsafe: nothing moves", false, witnessLost("failsafe", topology.LB1)},
 		{"handover", "failover on command and SIGTERM: the client loses nothing", false, handover},
 		{"guardian", "kill -9 of the daemon alone: without a restart nothing is left after the lease, with one nothing is lost", false, guardian},
 		{"quick-restart", "kill -9 and a start within the lease: adopted, and nothing moves", false, quickRestart},
