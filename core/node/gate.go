@@ -248,6 +248,9 @@ func (n *Node) takeOver(now time.Time, i *instance) {
 	n.step(now, i, vrrp.Promote{})
 	n.emit(e)
 	g.pursue = g.verdict.Fence
+	if r := g.verdict.Row; g.pursue == "" && r >= guard.RowWedged && r <= guard.RowUnprobed {
+		g.pursue = g.verdict.Reason // what fencing would have been for: a dry run counts as off, and is to be made
+	}
 	g.wanted, g.claims, g.peace, g.due = time.Time{}, false, time.Time{}, time.Time{}
 	g.defended = now
 }

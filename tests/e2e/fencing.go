@@ -61,7 +61,7 @@ func fenceRequired(t *T) {
 	time.Sleep(down)
 	l.alone(topology.LB2)
 	l.lb1.do("maintenance", "off")
-	l.lb1.await("MASTER", down+slack)
+	l.lb1.await("MASTER", down+notice+slack)
 	l.alone(topology.LB1)
 }
 
@@ -142,7 +142,7 @@ func maintenance(t *T) {
 	time.Sleep(hold)
 	l.alone("")
 	l.lb1.do("maintenance", "off")
-	l.lb1.await("MASTER", down+slack)
+	l.lb1.await("MASTER", down+notice+slack)
 }
 
 // witnessLost is a pair with a witness on a third machine, which is killed: who then holds the VIP, the policy says.
