@@ -31,7 +31,7 @@ type alarm struct{ node, code, text string }
 var (
 	tookOver   = alarm{topology.LB2, "instance.takeover", ""}
 	pathBroken = alarm{topology.LB2, "instance.advert_path_broken", ""}
-	isolated   = alarm{topology.LB1, "instance.isolated", ""}
+	cutOff     = alarm{topology.LB1, "instance.state", "cut off"}
 	refused    = alarm{topology.LB1, "config.refused", ""}
 	conflict   = alarm{topology.LB1, "address.conflict", "02:77:00:00:00:0b"} // of rs1
 )
@@ -45,6 +45,9 @@ const lease = 1800 * time.Millisecond
 func takeover(advert time.Duration) time.Duration { return max(down(advert), lease) + slack }
 
 func never(time.Duration) time.Duration { return 0 }
+
+// found is when a master has found out that a stranger answers, who never announced himself: it asks each ten seconds.
+const found = 10500 * time.Millisecond
 
 // flaps is how often a link that flaps is cut.
 const flaps = 8
@@ -79,7 +82,7 @@ func faults() []fault {
 			lasts: settle, overlap: never, silence: of(blip), moves: 0,
 		},
 		{name: "adverts pass neither way", do: (*pair).noAdverts, undo: (*pair).heal, alarm: pathBroken, lasts: settle, overlap: never, silence: of(blip), moves: 0},
-		{name: "it hears nothing", do: func(p *pair) { p.Must(p.Deaf(topology.LB1)) }, undo: (*pair).heal, alarm: isolated, lasts: settle, overlap: never, moves: 2},
+		{name: "it hears nothing", do: func(p *pair) { p.Must(p.Deaf(topology.LB1)) }, undo: (*pair).heal, alarm: cutOff, lasts: settle, overlap: never, moves: 2},
 		{
 			name: "it is not heard", do: func(p *pair) { p.Must(p.Mute(topology.LB1)) }, undo: (*pair).heal,
 			alarm: tookOver, lasts: settle, overlap: never, silence: takeover, moves: 2,
@@ -98,7 +101,7 @@ func faults() []fault {
 			overlap: never, silence: of(blip), moves: 0, oursOnly: true,
 		},
 		{
-			name: "a stranger takes the VIP", do: (*pair).squat, undo: (*pair).evict, alarm: conflict, lasts: of(2 * time.Second),
+			name: "a stranger takes the VIP", do: (*pair).squat, undo: (*pair).evict, alarm: conflict, lasts: of(found),
 			moves: 9, oursOnly: true,
 		},
 		{name: "both are killed and booted at once", do: (*pair).killBoth, undo: (*pair).bootBoth, lasts: of(lease), overlap: never, moves: 2},
