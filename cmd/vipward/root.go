@@ -57,6 +57,7 @@ func commands(g *globals) []*cobra.Command {
 		newStatusCommand(g),
 		newEventsCommand(g),
 		newFailoverCommand(g),
+		newExplainCommand(g),
 		newDrainCommand(g),
 		newUndrainCommand(g),
 		newFenceCommand(g),

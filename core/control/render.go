@@ -34,6 +34,7 @@ func Render(s *node.Snapshot, x Extra) Status {
 	return Status{
 		Format: StatusFormat, Version: x.Version, Node: s.Name, ConfigHash: x.Hash, Started: instant(x.Started), Ready: s.Ready,
 		Instances:   each(s.Instances, r.instance),
+		Peers:       each(s.Peers, r.peer),
 		Groups:      each(s.Groups, r.group),
 		Checkers:    each(s.Checkers, r.checker),
 		Services:    each(s.Services, r.service),
@@ -66,6 +67,7 @@ func (r renderer) instance(i node.InstanceStatus) Instance {
 		Master:    r.master(i.Master),
 		Tracks:    each(i.Tracks, track),
 		Counters:  counters(i),
+		Guard:     r.guard(i.Guard),
 	}
 }
 

@@ -161,7 +161,7 @@ func TestStatusBeforeTheFirstSnapshotHasEveryList(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := `{"format":1,"version":"","node":"","config_hash":"","started":"0001-01-01T00:00:00Z","ready":false,` +
-		`"instances":[],"groups":[],"checkers":[],"services":[],"sync":null,"plugins":[],"fencers":[],"maintenance":{"on":false,"since":null,"reason":""}}`
+		`"instances":[],"peers":[],"groups":[],"checkers":[],"services":[],"sync":null,"plugins":[],"fencers":[],"maintenance":{"on":false,"since":null,"reason":""}}`
 	if string(b) != want {
 		t.Errorf("Render(nil) = %s, want %s", b, want)
 	}

@@ -47,6 +47,7 @@ func (s *Server) routes() *http.ServeMux {
 	mux.HandleFunc("GET /readyz", s.fresh(s.ready))
 	mux.HandleFunc("GET /vip/{name...}", s.fresh(s.vip))
 	mux.HandleFunc("GET /v1/status", s.fresh(func(w http.ResponseWriter, _ *http.Request) { answer(w, s.API.Status()) }))
+	mux.HandleFunc("GET /v1/explain", s.fresh(s.explain))
 	mux.HandleFunc("GET /v1/drain", s.fresh(s.drainState))
 	mux.HandleFunc("GET /v1/events", s.events)
 	mux.Handle("GET /metrics", s.Metrics)

@@ -22,9 +22,11 @@ type Status struct {
 	// Ready is true when every instance has left INIT.
 	Ready     bool       `json:"ready"`
 	Instances []Instance `json:"instances"`
-	Groups    []Group    `json:"groups"`
-	Checkers  []Checker  `json:"checkers"`
-	Services  []Service  `json:"services"`
+	// Peers are the other members of the pair.
+	Peers    []Peer    `json:"peers"`
+	Groups   []Group   `json:"groups"`
+	Checkers []Checker `json:"checkers"`
+	Services []Service `json:"services"`
 	// Sync is the exchange of connections with the other director; null where the configuration has none.
 	Sync    *Sync    `json:"sync"`
 	Plugins []Plugin `json:"plugins"`
@@ -56,6 +58,8 @@ type Instance struct {
 	Master    Master    `json:"master"`
 	Tracks    []Track   `json:"tracks"`
 	Counters  Counters  `json:"counters"`
+	// Guard is what is known about a takeover.
+	Guard Guard `json:"guard"`
 }
 
 // Group is one sync group.

@@ -5,7 +5,9 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/health"
+	"github.com/vipward/vipward/core/heartbeat"
 	"github.com/vipward/vipward/core/vrrp"
 )
 
@@ -18,9 +20,11 @@ type Snapshot struct {
 	// Ready is true when every instance has left INIT.
 	Ready     bool
 	Instances []InstanceStatus
-	Groups    []GroupStatus
-	Checkers  []CheckerStatus
-	Services  []ServiceStatus
+	// Peers are the other members.
+	Peers    []PeerStatus
+	Groups   []GroupStatus
+	Checkers []CheckerStatus
+	Services []ServiceStatus
 	// Maintenance keeps the node from being master.
 	Maintenance Maintenance
 	// Sync is the exchange of connections with the other director.
@@ -56,6 +60,49 @@ type InstanceStatus struct {
 	Tracks []TrackStatus
 	// Counters of the protocol.
 	Counters vrrp.Counters
+	// Guard is what is known about a takeover.
+	Guard GuardStatus
+}
+
+// GuardStatus is what is known about a takeover of one instance.
+type GuardStatus struct {
+	// Condition is SUSPECT, HOLD, ISOLATED, BLOCKED, DUAL_MASTER or ALONE; empty for nothing special.
+	Condition string
+	// Verdict is the latest one, also of a takeover that has been; its Decision is empty where there was none. Evidence led to it.
+	Verdict  guard.Verdict
+	Evidence guard.Evidence
+	// Since is since when this node would be master and is not; zero for not so.
+	Since time.Time
+	// Epoch of the latest ownership; 0 for none yet.
+	Epoch uint64
+	// Conflicts are answers of others for a VIP that was held, Refusals takeovers that were refused.
+	Conflicts, Refusals uint64
+	// DualMaster is for how long there were two masters, in all.
+	DualMaster time.Duration
+}
+
+// PeerStatus is what is known of another member.
+type PeerStatus struct {
+	Name string
+	// Alive tells that its heartbeats come; Heard is when the last one came, zero for never.
+	Alive bool
+	Heard time.Time
+	// Version and ConfigHash are what it says; Drift is how its configuration differs.
+	Version, ConfigHash, Drift string
+	// Isolated, Maintenance and HearsUs are what it says of itself.
+	Isolated, Maintenance, HearsUs bool
+	// Fence is how far its fencing is.
+	Fence guard.FenceStanding
+	Paths []PathStatus
+}
+
+// PathStatus is the state of one way to a member.
+type PathStatus struct {
+	Path heartbeat.Path
+	Up   bool
+	// Heard is when a heartbeat last came by it; zero for never. RTT is the round-trip time; 0 for unknown.
+	Heard time.Time
+	RTT   time.Duration
 }
 
 // GroupStatus is the state of one sync group.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/vipward/vipward/core/heartbeat"
 	"github.com/vipward/vipward/core/vrrp"
 )
 
@@ -14,6 +15,9 @@ func (n *Node) Snapshot(now time.Time) *Snapshot {
 	for _, i := range n.instances {
 		s.Instances = append(s.Instances, n.instanceStatus(now, i))
 		s.Ready = s.Ready && i.router.State() != vrrp.Init
+	}
+	for _, m := range n.members {
+		s.Peers = append(s.Peers, m.status(now))
 	}
 	for _, g := range n.groups {
 		s.Groups = append(s.Groups, GroupStatus{Config: g.cfg, State: g.state, Since: g.since, Reason: g.reason})
@@ -36,7 +40,7 @@ func (n *Node) Snapshot(now time.Time) *Snapshot {
 func (n *Node) instanceStatus(now time.Time, i *instance) InstanceStatus {
 	s := InstanceStatus{
 		Config: i.cfg, State: i.router.State(), Since: i.router.Since(), Reason: i.router.Reason(),
-		Effective: i.router.Effective(), Yielded: i.router.Yielded(), Counters: i.router.Counters(),
+		Effective: i.router.Effective(), Yielded: i.router.Yielded(), Counters: i.router.Counters(), Guard: i.guardStatus(now),
 	}
 	if i.waiting != "" {
 		s.Reason = i.waiting
@@ -113,4 +117,28 @@ func (n *Node) figures(cfg RealServer) []CheckResult {
 		all = append(all, CheckResult{Check: name, At: x.at, Observation: x.latest})
 	}
 	return all
+}
+
+func (i *instance) guardStatus(now time.Time) GuardStatus {
+	g := &i.guard
+	s := GuardStatus{
+		Condition: i.condition(), Verdict: g.verdict, Evidence: g.facts, Since: g.wanted, Epoch: i.term, Conflicts: i.conflicts,
+		Refusals: i.refusals, DualMaster: g.dual,
+	}
+	if !g.rival.IsZero() {
+		s.DualMaster += now.Sub(g.rival)
+	}
+	return s
+}
+
+func (m *member) status(now time.Time) PeerStatus {
+	s := PeerStatus{
+		Name: m.cfg.Name, Alive: m.alive(now, time.Time{}), Heard: m.heard, Version: m.version, ConfigHash: m.hash, Drift: m.drift,
+		Isolated: m.isolated(), Maintenance: m.flags&heartbeat.Maintenance != 0, HearsUs: m.flags&heartbeat.HearsYou != 0,
+		Fence: m.fence.Standing(),
+	}
+	for _, p := range m.paths {
+		s.Paths = append(s.Paths, PathStatus{Path: p.cfg, Up: p.up, Heard: p.heard, RTT: p.rtt})
+	}
+	return s
 }

@@ -1,0 +1,88 @@
+package control
+
+import (
+	"fmt"
+	"net/http"
+
+	"github.com/vipward/vipward/core/guard"
+)
+
+// Explanation is why something is in the state that it is in.
+type Explanation struct {
+	// Kind is instance or real_server; a VIP is explained by its instance.
+	Kind  string `json:"kind"`
+	Name  string `json:"name"`
+	State string `json:"state"`
+	// Reason is why, in one sentence; Row says what the row of the table of evidence is, where there is one.
+	Reason string `json:"reason"`
+	Row    string `json:"row"`
+	// Guard is that of an instance; null for a real server.
+	Guard *Guard `json:"guard"`
+	// Facts are what else is known.
+	Facts []Fact `json:"facts"`
+}
+
+// Explain finds an instance, a VIP or a real server by its name, and says why it is in its state. A name that there is not is
+// [ErrNotFound].
+func Explain(s Status, name string) (Explanation, error) {
+	var names []string
+	for _, i := range s.Instances {
+		names = append(names, i.Name)
+		match := i.Name == name
+		for _, a := range i.Addresses {
+			match = match || a.Address.String() == name || a.Address.Addr().String() == name
+		}
+		if match {
+			return explainInstance(s, i), nil
+		}
+	}
+	for _, v := range s.Services {
+		for _, r := range v.RealServers {
+			names = append(names, r.Address.String())
+			if r.Address.String() == name || r.Address.Addr().String() == name {
+				return Explanation{
+					Kind: "real_server", Name: r.Address.String(), State: r.State, Reason: r.Reason,
+					Facts: []Fact{{"service", v.Name}, {"weight", fmt.Sprint(r.EffectiveWeight)}},
+				}, nil
+			}
+		}
+	}
+	return Explanation{}, Unknown("instance, VIP or real server", name, names)
+}
+
+func explainInstance(s Status, i Instance) Explanation {
+	e := Explanation{Kind: "instance", Name: i.Name, State: i.State, Reason: i.Reason, Guard: &i.Guard, Facts: []Fact{}}
+	if i.Guard.Decision != "" {
+		e.Row = guard.Row(i.Guard.Row).Explain()
+	}
+	add := func(name, format string, args ...any) {
+		e.Facts = append(e.Facts, Fact{name, fmt.Sprintf(format, args...)})
+	}
+	add("priority", "%d, effective %d", i.Priority, i.EffectivePriority)
+	if i.Master.Address != "" {
+		add("master", "%s with priority %d", i.Master.Address, i.Master.Priority)
+	}
+	for _, t := range i.Tracks {
+		add("track "+t.Name, "%s", t.State)
+	}
+	for _, p := range s.Peers {
+		alive := "silent"
+		if p.Alive {
+			alive = "alive"
+		}
+		add("peer "+p.Name, "%s, heard %d ms ago, fencing %s", alive, p.HeardMS, p.Fence)
+		if p.Drift != "" {
+			add("drift "+p.Name, "%s", p.Drift)
+		}
+	}
+	return e
+}
+
+func (s *Server) explain(w http.ResponseWriter, r *http.Request) {
+	e, err := Explain(s.API.Status(), r.URL.Query().Get("name"))
+	if err != nil {
+		fail(w, http.StatusNotFound, err)
+		return
+	}
+	answer(w, e)
+}
