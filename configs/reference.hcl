@@ -123,9 +123,9 @@ fencing "lb2" {
 # Who says which node may hold an instance. Besides this attribute it takes those of the plugin: http (a vipward witness on a third
 # machine), etcd, consul.
 witness "http" "third" {
-  url     = "http://10.9.0.5:9116"
+  url = "http://10.9.0.5:9116"
   # key_file = "/etc/vipward/witness.key" # both sides sign with it; none without it
-  timeout = "1s"                    # of one call, 100ms to 10s
+  timeout = "1s" # of one call, 100ms to 10s
 }
 
 # What has to be known before this node takes over. Every attribute may differ by node.
