@@ -31,10 +31,11 @@ type arbitration struct {
 	witness    string
 	ttl        time.Duration
 	onLoss     guard.OnWitnessLoss
+	key        []byte // of the heartbeats; empty for none
 }
 
 func arbitrationSpec() spec {
-	return spec{attrs: []string{"probe_vip", "references", "on_hold_expired", "witness", "witness_ttl", "on_witness_loss"}}
+	return spec{attrs: []string{"probe_vip", "references", "on_hold_expired", "witness", "witness_ttl", "on_witness_loss", "key_file"}}
 }
 
 // readWitnesses reads who can say which node may hold an instance.
@@ -74,6 +75,9 @@ func (b *block) arbitration() arbitration {
 	a.ttl = b.duration("witness_ttl", witnessTTL, span{
 		least: leastTTL, most: 5 * time.Minute, step: time.Second, why: "A grant lasts 3s to 5m, in whole seconds.",
 	})
+	if b.given("key_file") {
+		a.key = []byte(b.secret())
+	}
 	b.checkHold(a)
 	b.checkWitness(&a)
 	return a
@@ -150,6 +154,7 @@ func (b *block) checkWitness(a *arbitration) {
 
 // arbitrate assembles it.
 func (a arbitration) arbitrate(g *node.Guard) {
+	g.Key = a.key
 	g.ProbeVIP, g.References, g.Gateway, g.OnHoldExpired = a.probe, a.references, a.gateway, a.onHold
 	if a.witness != "" {
 		g.Witness, g.WitnessTTL, g.OnWitnessLoss = a.witness, a.ttl, a.onLoss

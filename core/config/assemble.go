@@ -25,11 +25,12 @@ func (l *loading) assemble() {
 	for _, p := range l.cfg.Nodes {
 		if p.Name != n.Name {
 			n.Guard.Peers = append(n.Guard.Peers, node.Peer{
-				Name: p.Name, Paths: []heartbeat.Path{{Name: "address", Address: p.Address}},
+				Name: p.Name, Paths: append([]heartbeat.Path{{Name: "address", Address: p.Address}}, p.Heartbeats...),
 			})
 		}
 	}
 	l.guards(&n.Guard)
+	n.Guard.Attributes = attributes(*n)
 	n.Sysctls = l.neededSysctls()
 	l.probeThrough()
 	for name := range l.pluginUsed {

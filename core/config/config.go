@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/heartbeat"
 	"github.com/vipward/vipward/core/node"
 	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
 )
@@ -42,6 +43,8 @@ type Config struct {
 type Node struct {
 	Name    string
 	Address netip.Addr
+	// Heartbeats are more ways to it.
+	Heartbeats []heartbeat.Path
 }
 
 // Check is one check that a plugin runs.

@@ -80,9 +80,17 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 			}},
 			Guard: node.Guard{ProbeVIP: true, Gateway: true, OnHoldExpired: guard.HoldOn, Peers: []node.Peer{{
 				Name: "lb1", Paths: []heartbeat.Path{{Name: "address", Address: netip.MustParseAddr("10.77.0.1")}},
-			}}},
+			}}, Attributes: []heartbeat.Attribute{
+				{Name: "vrrp_instance.web.virtual_router_id", Value: "51"},
+				{Name: "vrrp_instance.web.version", Value: "3"},
+				{Name: "vrrp_instance.web.advert_interval", Value: "1s"},
+				{Name: "vrrp_instance.web.preempt", Value: "true"},
+				{Name: "vrrp_instance.web.virtual_address", Value: "10.77.0.100/32"},
+				{Name: "virtual_server.web.address", Value: "10.77.0.100:80"},
+				{Name: "virtual_server.web.scheduler", Value: "rr"},
+			}},
 		},
-		Nodes: []Node{{"lb1", netip.MustParseAddr("10.77.0.1")}, {"lb2", netip.MustParseAddr("10.77.0.2")}},
+		Nodes: []Node{{Name: "lb1", Address: netip.MustParseAddr("10.77.0.1")}, {Name: "lb2", Address: netip.MustParseAddr("10.77.0.2")}},
 		Checks: []Check{
 			{
 				ID: "checker/local", Kind: "http", Name: "checker local", Interval: 500 * time.Millisecond, Timeout: 300 * time.Millisecond,

@@ -24,6 +24,8 @@ type nodeDecl struct {
 	address definition
 	at      hcl.Range
 	ip      netip.Addr // once resolved
+	// heartbeats are the blocks `heartbeat`, and paths what they say.
+	heartbeats []kid
 }
 
 // scope is what expressions can refer to, as one node sees it. Locals are resolved when they are first needed, which finds
@@ -117,14 +119,9 @@ func (l *loading) addLocals(locals map[string]definition, b kid) {
 }
 
 func (l *loading) addNode(b kid) {
-	s := spec{attrs: []string{"address"}, laterBlocks: map[string]string{
-		"heartbeat": "More heartbeat paths come with a later release. The pair works over the interface of its instances.",
-	}}
+	s := spec{attrs: []string{"address"}, blocks: []hcl.BlockHeaderSchema{header("heartbeat", "NAME")}}
 	content, diags := b.Body.Content(s.schema())
 	l.addHCL(diags, s)
-	for _, h := range content.Blocks {
-		l.notYet(h.DefRange, h.Type, s.laterBlocks[h.Type])
-	}
 	name := b.Labels[0]
 	for _, n := range l.nodes {
 		if n.name == name {
@@ -133,6 +130,9 @@ func (l *loading) addNode(b kid) {
 		}
 	}
 	n := nodeDecl{name: name, at: b.DefRange}
+	for _, h := range content.Blocks {
+		n.heartbeats = append(n.heartbeats, kid{h, b.src})
+	}
 	if a := content.Attributes["address"]; a != nil {
 		n.address = definition{a.Expr, a.Expr.Range(), b.src}
 	} else {
@@ -282,6 +282,6 @@ func (l *loading) resolveAddresses() {
 				"%v can belong to one of them only. It is the address by which the peers reach the node.", n.ip)
 		}
 		seen[n.ip] = n.name
-		l.cfg.Nodes = append(l.cfg.Nodes, Node{Name: n.name, Address: n.ip})
+		l.cfg.Nodes = append(l.cfg.Nodes, Node{Name: n.name, Address: n.ip, Heartbeats: l.heartbeats(*n)})
 	}
 }
