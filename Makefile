@@ -144,7 +144,7 @@ gen-check: go
 	else echo "gen-check: no protoc 3.21.12 here, the generated code is taken as it is"; fi
 
 test: deps ## everything that CI runs; needs root on Debian
-	@MAKE='$(MAKE)' tests/stages.sh check sample build processes servers e2e interop kernel
+	@MAKE='$(MAKE)' tests/stages.sh check sample build processes servers e2e interop nemesis kernel
 
 e2e: build driver ## the end-to-end scenarios; RUN=regexp picks some
 	$(DRIVER) e2e -bin bin -run '$(RUN)'

@@ -81,7 +81,10 @@ func TestOrdersAboutOneNodeComeOneAfterTheOther(t *testing.T) {
 		time.Sleep(500 * time.Millisecond)
 		s.Give(orderOf("lb3", false, "good"), known)
 		time.Sleep(time.Minute)
-		if got, want := strings.Join(log, ", "), "lb2 1s, lb3 1.5s, lb2 2s"; got != want {
+		mu.Lock()
+		got := strings.Join(log, ", ")
+		mu.Unlock()
+		if want := "lb2 1s, lb3 1.5s, lb2 2s"; got != want {
 			t.Errorf("they ended %s, want %s", got, want)
 		}
 		s.Give(orderOf("lb2", false, "hangs"), known)

@@ -46,8 +46,6 @@ type member struct {
 	instances     map[string]claim // by name
 	attributes    map[string]string
 	drift         string // that was told of
-
-	ended time.Time // when its last run said that it stops; zero for none
 }
 
 // claim is what a member has said of one instance.
