@@ -97,6 +97,15 @@ func (b *block) arbiters() (viaGateway bool, out []netip.Addr) {
 		if slices.Contains(out, a) {
 			b.fault(v.at, "references has %v twice", a).because("Each is asked once.")
 		}
+		if a.IsLoopback() || a.IsMulticast() || a.IsUnspecified() {
+			b.fault(v.at, "%v cannot be a reference", a).because("It says nothing of the network. Write the address of a router or a server beside the pair.")
+		}
+		for _, n := range b.nodes {
+			if a.IsValid() && a == n.ip {
+				b.warn(v.at, "reference %v is the address of node %q", a, n.name).because(
+					"A node is no third party: heartbeats ask it already. Write the address of a router or a server beside the pair.")
+			}
+		}
 		if a.IsValid() {
 			out = append(out, a)
 		}

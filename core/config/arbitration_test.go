@@ -67,6 +67,8 @@ func TestTheFaultsOfArbitration(t *testing.T) {
 		{"a takeover at the end of HOLD", "\narbitration { on_hold_expired = \"takeover\" }", 8, "makes two owners"},
 		{"a reference that is no address", "\narbitration { references = [\"gatway\"] }", 8, "references is not an address"},
 		{"a reference twice", "\narbitration { references = [\"10.0.0.9\", \"10.0.0.9\"] }", 8, "references has 10.0.0.9 twice"},
+		{"a reference to oneself", "\narbitration { references = [\"127.0.0.1\"] }", 8, "127.0.0.1 cannot be a reference"},
+		{"a reference that is a node", "\narbitration { references = [\"10.0.0.2\"] }", 8, "is the address of node"},
 		{"two blocks", "arbitration {}\narbitration {}", 8, "arbitration is declared twice"},
 		{"two witnesses of one name", witnessed + witnessed + "arbitration { witness = \"urn\" }", 8, `witness "urn" is declared twice`},
 	} {

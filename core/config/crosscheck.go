@@ -17,6 +17,7 @@ func (l *loading) crossCheck() {
 	l.checkRefused()
 	for _, i := range l.instances {
 		l.checkPriorities(i)
+		l.checkLease(i)
 	}
 	for _, g := range l.groups {
 		l.checkGroup(g)
