@@ -92,7 +92,7 @@ gen: go $(GEN_GO) $(GEN_GRPC) ## generate the plugin protocol again; needs proto
 PROTOC = protoc --plugin=$(CURDIR)/$(GEN_GO) --plugin=$(CURDIR)/$(GEN_GRPC) --go_out=$(1) --go_opt=paths=source_relative \
 	--go-grpc_out=$(1) --go-grpc_opt=paths=source_relative plugin.proto
 
-check: format vet lint arch unit race sim gen-check ## layout, vet, lint, layering, unit tests, short simulation
+check: format vet lint arch unit race gen-check ## layout, vet, lint, layering, unit tests
 
 format: tools
 	@bad=$$($(GOFUMPT) -l cmd core examples sdk plugins tests); [ -z "$$bad" ] || { echo "not laid out, run make fmt:"; echo "$$bad"; exit 1; }
@@ -144,7 +144,7 @@ gen-check: go
 	else echo "gen-check: no protoc 3.21.12 here, the generated code is taken as it is"; fi
 
 test: deps ## everything that CI runs; needs root on Debian
-	@MAKE='$(MAKE)' tests/stages.sh check sample build processes servers e2e interop nemesis kernel
+	@MAKE='$(MAKE)' tests/stages.sh check sim sample build processes servers e2e interop nemesis kernel
 
 e2e: build driver ## the end-to-end scenarios; RUN=regexp picks some
 	$(DRIVER) e2e -bin bin -run '$(RUN)'

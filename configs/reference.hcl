@@ -8,7 +8,13 @@
 
 # The members of the pair. A daemon finds itself by its host name, or by --node. One node alone is fine, and so is none.
 node "lb1" {
-  address = "10.0.0.1" # by which its peers reach it; no default
+  address = "10.0.0.1" # by which its peers reach it, with heartbeats over UDP port 51120; no default
+
+  # Another way to it, as many as you like: heartbeats take all of them.
+  heartbeat "cross" {
+    address   = "192.168.9.1" # no default
+    interface = "eth3"        # that of the route without it
+  }
 }
 node "lb2" { address = "10.0.0.2" }
 
@@ -136,6 +142,7 @@ arbitration {
   witness         = "third"     # none without it
   witness_ttl     = "5s"        # of a grant: 3s to 5m, at least three times the timeout; renewed after a third
   on_witness_loss = "failsafe"  # a master whose grant ends unanswered goes on; release: it lets go; always so with fencing required
+  # key_file      = "/etc/vipward/pair.key" # signs the heartbeats, the same on all nodes; as key_file of authentication
 }
 
 # A virtual router.

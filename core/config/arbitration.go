@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/vipward/vipward/core/guard"
@@ -32,6 +33,8 @@ type arbitration struct {
 	ttl        time.Duration
 	onLoss     guard.OnWitnessLoss
 	key        []byte // of the heartbeats; empty for none
+
+	referencesAt hcl.Range
 }
 
 func arbitrationSpec() spec {
@@ -72,6 +75,9 @@ func (b *block) arbitration() arbitration {
 		onLoss:  guard.OnWitnessLoss(b.choice("on_witness_loss", string(guard.WitnessFailsafe), string(guard.WitnessFailsafe), string(guard.WitnessRelease))),
 	}
 	a.gateway, a.references = b.arbiters()
+	if b.given("references") {
+		a.referencesAt = b.where("references")
+	}
 	a.ttl = b.duration("witness_ttl", witnessTTL, span{
 		least: leastTTL, most: 5 * time.Minute, step: time.Second, why: "A grant lasts 3s to 5m, in whole seconds.",
 	})

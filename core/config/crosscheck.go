@@ -15,6 +15,7 @@ func (l *loading) crossCheck() {
 	l.checkServices(vips)
 	l.checkSync()
 	l.checkRefused()
+	l.checkTakeover()
 	for _, i := range l.instances {
 		l.checkPriorities(i)
 		l.checkLease(i)

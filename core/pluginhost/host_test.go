@@ -559,7 +559,7 @@ func TestSchemaNamesWhatThereIs(t *testing.T) {
 		t.Errorf("the schema of http has no digest: %v", schema)
 	}
 	_, err = w.Schema(ctx, pluginv1.Kind_NOTIFIER, "http", config.Plugin{})
-	if want := `plugin http has no notifier "http"; it has checker "http"`; err == nil || err.Error() != want {
+	if want := `plugin http has no notifier "http"; it has checker "http", witness "http"`; err == nil || err.Error() != want {
 		t.Errorf("Schema of a wrong kind: %v, want %s", err, want)
 	}
 	_, err = w.Schema(ctx, pluginv1.Kind_CHECKER, "htp", config.Plugin{})

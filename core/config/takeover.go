@@ -1,0 +1,83 @@
+package config
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/vipward/vipward/core/heartbeat"
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+// checkTakeover warns of what would let two nodes hold a VIP, or neither know why.
+func (l *loading) checkTakeover() {
+	for _, i := range l.instances {
+		l.checkLease(i)
+	}
+	l.checkReach()
+	for _, n := range l.nodes {
+		l.checkPaths(n)
+	}
+}
+
+// checkLease warns of a lease that ends after the peer has taken over, or never.
+func (l *loading) checkLease(i *instance) {
+	if i.Lease.Auto || len(l.nodes) < 2 || i.VRRP.Interval <= 0 || i.PeerPriority == 0 {
+		return
+	}
+	down := vrrp.MasterDown(i.VRRP.Version, i.PeerPriority, i.VRRP.Interval)
+	switch at := i.block.where("lease"); {
+	case i.Lease.For == 0 && i.VRRP.Interval < time.Second:
+		l.warn(at, "lease = \"off\" with adverts each %v", i.VRRP.Interval).because(
+			"The VIPs of a daemon that is killed or hangs stay for ever, and the peer would take over after %v: it holds back while they answer. Write lease = \"auto\".",
+			down.Round(time.Millisecond))
+	case i.Lease.For > down:
+		l.warn(at, "a lease of %v outlasts the takeover after %v", i.Lease.For, down.Round(time.Millisecond)).because(
+			"The VIPs of a daemon that is killed or hangs answer until the lease ends, and the peer holds back as long. Write lease = \"auto\", or slower adverts.")
+	}
+}
+
+// checkReach warns of a reference that is on no network of which the configuration tells.
+func (l *loading) checkReach() {
+	for _, r := range l.arbitration.references {
+		known, near := 0, false
+		for _, i := range l.instances {
+			for _, a := range i.Addresses {
+				if !a.Prefix.IsSingleIP() && a.Prefix.Addr().Is6() == r.Is6() {
+					known++
+					near = near || a.Prefix.Masked().Contains(r)
+				}
+			}
+		}
+		near = near || slices.ContainsFunc(l.nodes, func(n nodeDecl) bool { return neighbours(n.ip, r) })
+		if known > 0 && !near {
+			l.warn(l.arbitration.referencesAt, "reference %v is on no network of a VIP", r).because(
+				"References are asked by ARP or neighbour discovery, on a network that this node is on. Name addresses of that network, such as its router's.")
+		}
+	}
+}
+
+// neighbours tells whether two addresses are likely to be on one network, whose length is not known.
+func neighbours(a, b netip.Addr) bool {
+	bits := 24
+	if b.Is6() {
+		bits = 64
+	}
+	p, err := a.Prefix(bits)
+	return err == nil && p.Contains(b)
+}
+
+// checkPaths warns of heartbeats that take the way of the adverts alone: what cuts the one cuts the other.
+func (l *loading) checkPaths(n nodeDecl) {
+	k := slices.IndexFunc(l.cfg.Nodes, func(o Node) bool { return o.Name == n.name })
+	if k < 0 || len(n.heartbeats) == 0 {
+		return
+	}
+	shared := func(p heartbeat.Path) bool {
+		return slices.ContainsFunc(l.instances, func(i *instance) bool { return p.Interface != "" && i.Interface == p.Interface })
+	}
+	if paths := l.cfg.Nodes[k].Heartbeats; len(paths) > 0 && !slices.ContainsFunc(paths, func(p heartbeat.Path) bool { return !shared(p) }) {
+		l.warn(labelRange(n.heartbeats[0].Block), "every heartbeat of node %q goes over the interface of its adverts", n.name).because(
+			"What cuts the adverts cuts the heartbeats as well. Add a path over another interface, such as a cable between the nodes.")
+	}
+}

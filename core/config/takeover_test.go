@@ -1,0 +1,60 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// pairWith is a pair with an instance whose lines 7 and up are the text.
+func pairWith(text string) string {
+	return `node "lb1" { address = "10.0.0.1" }
+node "lb2" { address = "10.0.0.2" }
+vrrp_instance "web" {
+  interface         = "eth0"
+  virtual_router_id = 51
+  priority          = { lb1 = 150, lb2 = 100 }
+` + text
+}
+
+func TestWhatLetsTwoHoldAVIPIsWarnedOf(t *testing.T) {
+	const end = "\nvirtual_address \"10.0.0.100/24\" {}\n}\n"
+	for _, tt := range []struct {
+		name, text string
+		line       int
+		want       string // nothing for no warning
+	}{
+		{"a lease that outlasts the takeover", `lease = "10s"` + end, 7, "a lease of 10s outlasts the takeover after 3.609s"},
+		{"a lease that ends before", `lease = "3s"` + end, 0, ""},
+		{"no lease with fast adverts", "lease = \"off\"\nadvert_interval = \"100ms\"" + end, 7, `lease = "off" with adverts each 100ms`},
+		{"no lease with adverts each second", `lease = "off"` + end, 0, ""},
+		{"a reference elsewhere", end + `arbitration { references = ["192.0.2.9"] }`, 10, "reference 192.0.2.9 is on no network of a VIP"},
+		{"a reference on the VIP's network", end + `arbitration { references = ["10.0.0.254"] }`, 0, ""},
+	} {
+		_, diags := loadText(t, pairWith(tt.text), Options{Node: "lb1", Plugins: plugins()})
+		expectWarning(t, tt.name, diags, tt.line, tt.want)
+	}
+}
+
+func TestHeartbeatsThatTakeTheWayOfTheAdvertsAreWarnedOf(t *testing.T) {
+	pair := func(link string) string {
+		second := "node \"lb2\" {\n address = \"10.0.0.2\"\n heartbeat \"x\" {\n  address = \"10.1.0.2\"\n  interface = \"" + link + "\"\n }\n}"
+		return strings.Replace(pairWith("virtual_address \"10.0.0.100/32\" {}\n}\n"), `node "lb2" { address = "10.0.0.2" }`, second, 1)
+	}
+	_, diags := loadText(t, pair("eth0"), Options{Node: "lb1", Plugins: plugins()})
+	expectWarning(t, "the same interface", diags, 4, `every heartbeat of node "lb2" goes over the interface of its adverts`)
+	_, diags = loadText(t, pair("eth1"), Options{Node: "lb1", Plugins: plugins()})
+	expectWarning(t, "another interface", diags, 0, "")
+}
+
+func expectWarning(t *testing.T, name string, diags Diagnostics, line int, want string) {
+	t.Helper()
+	text := strings.Join(strings.Fields(textOf(diags)), " ")
+	switch {
+	case diags.HasErrors():
+		t.Errorf("%s: %s", name, textOf(diags))
+	case want == "" && len(diags) > 0:
+		t.Errorf("%s: want no warning:\n%s", name, textOf(diags))
+	case want != "" && (len(diags) != 1 || diags[0].Line != line || !strings.Contains(text, want)):
+		t.Errorf("%s: want %q in line %d:\n%s", name, want, line, textOf(diags))
+	}
+}
