@@ -3,37 +3,15 @@ package config
 import (
 	"net/netip"
 	"slices"
-	"time"
 
 	"github.com/vipward/vipward/core/heartbeat"
-	"github.com/vipward/vipward/core/vrrp"
 )
 
-// checkTakeover warns of what would let two nodes hold a VIP, or neither know why.
+// checkTakeover warns of evidence that says less than it seems to.
 func (l *loading) checkTakeover() {
-	for _, i := range l.instances {
-		l.checkLease(i)
-	}
 	l.checkReach()
 	for _, n := range l.nodes {
 		l.checkPaths(n)
-	}
-}
-
-// checkLease warns of a lease that ends after the peer has taken over, or never.
-func (l *loading) checkLease(i *instance) {
-	if i.Lease.Auto || len(l.nodes) < 2 || i.VRRP.Interval <= 0 || i.PeerPriority == 0 {
-		return
-	}
-	down := vrrp.MasterDown(i.VRRP.Version, i.PeerPriority, i.VRRP.Interval)
-	switch at := i.block.where("lease"); {
-	case i.Lease.For == 0 && i.VRRP.Interval < time.Second:
-		l.warn(at, "lease = \"off\" with adverts each %v", i.VRRP.Interval).because(
-			"The VIPs of a daemon that is killed or hangs stay for ever, and the peer would take over after %v: it holds back while they answer. Write lease = \"auto\".",
-			down.Round(time.Millisecond))
-	case i.Lease.For > down:
-		l.warn(at, "a lease of %v outlasts the takeover after %v", i.Lease.For, down.Round(time.Millisecond)).because(
-			"The VIPs of a daemon that is killed or hangs answer until the lease ends, and the peer holds back as long. Write lease = \"auto\", or slower adverts.")
 	}
 }
 

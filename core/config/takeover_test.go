@@ -16,17 +16,13 @@ vrrp_instance "web" {
 ` + text
 }
 
-func TestWhatLetsTwoHoldAVIPIsWarnedOf(t *testing.T) {
+func TestReferencesThatNobodyCanAskAreWarnedOf(t *testing.T) {
 	const end = "\nvirtual_address \"10.0.0.100/24\" {}\n}\n"
 	for _, tt := range []struct {
 		name, text string
 		line       int
 		want       string // nothing for no warning
 	}{
-		{"a lease that outlasts the takeover", `lease = "10s"` + end, 7, "a lease of 10s outlasts the takeover after 3.609s"},
-		{"a lease that ends before", `lease = "3s"` + end, 0, ""},
-		{"no lease with fast adverts", "lease = \"off\"\nadvert_interval = \"100ms\"" + end, 7, `lease = "off" with adverts each 100ms`},
-		{"no lease with adverts each second", `lease = "off"` + end, 0, ""},
 		{"a reference elsewhere", end + `arbitration { references = ["192.0.2.9"] }`, 10, "reference 192.0.2.9 is on no network of a VIP"},
 		{"a reference on the VIP's network", end + `arbitration { references = ["10.0.0.254"] }`, 0, ""},
 	} {

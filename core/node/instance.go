@@ -155,6 +155,18 @@ func (n *Node) retryRefused(now time.Time) {
 	}
 }
 
+// reopen has what the kernel has refused tried again at once where its interface has come, or was made again.
+func (n *Node) reopen(now time.Time, in Links) {
+	for _, i := range n.instances {
+		for k := range i.refused {
+			if index := in[k.Interface].Index; index != 0 && index != n.links[k.Interface].Index && !i.retryAt.IsZero() {
+				i.retryAt = now
+				n.touch(i)
+			}
+		}
+	}
+}
+
 // tick lets a deadline act that has come, whatever input brought the instant.
 func (n *Node) tick(now time.Time, i *instance) {
 	if d := i.router.Deadline(); !d.IsZero() && !now.Before(d) {

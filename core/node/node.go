@@ -131,6 +131,7 @@ func (n *Node) Step(now time.Time, in Input) Output {
 			n.received(now, r)
 		}
 	case Links:
+		n.reopen(now, in)
 		n.links = in
 		n.adoptKnown()
 	case Observed:

@@ -272,6 +272,18 @@ func TestRefusedAddressTakesTheInstanceOutAndIsTriedAgain(t *testing.T) {
 	r.wantState(vrrp.Backup)
 }
 
+func TestARefusedAddressIsTriedAgainWhenItsInterfaceIsBack(t *testing.T) {
+	r := master(t, config())
+	key := desired.AddressKey{Interface: "eth0", Prefix: vip}
+	was := r.node.links["eth0"]
+	r.give(Applied{Failed: map[desired.AddressKey]string{key: "no such device"}})
+	r.give(Links{})
+	r.wantState(vrrp.Fault)
+	was.Index += 5
+	r.give(Links{"eth0": was})
+	r.wantState(vrrp.Backup)
+}
+
 func TestRepairedAddressIsToldAndMovesNothing(t *testing.T) {
 	r := master(t, config())
 	r.give(Applied{Repaired: []desired.AddressKey{{Interface: "eth0", Prefix: vip}}})

@@ -180,7 +180,7 @@ func (n *Node) sighted(now time.Time, i *instance, k *known) {
 		}
 	case !g.wanted.IsZero():
 		n.touch(i)
-	case i.isMaster() && i.holds && now.Sub(i.router.Since()) > settled:
+	case i.isMaster() && i.holds && !i.router.HandingOver() && now.Sub(i.router.Since()) > settled:
 		n.conflict(now, i, k)
 	}
 }

@@ -56,7 +56,7 @@ func All() []Scenario {
 		{"track-fault", "the tracked local server dies: without a weight the instance is in FAULT", false, trackFault},
 		{"cut", "the master's port loses its carrier: the peer takes over, and one owner after it heals", false, cut},
 		{"restart-ipvs", "kill -9 and a start within the lease while clients are served: IPVS stays as it is, nothing is lost", true, restartIPVS},
-		{"keys", "a pair that signs its adverts: it hands over, a key that differs is told on both nodes, and it heals", false, keys},
+		{"keys", "a pair that signs its adverts: it hands over, a key that differs is told and makes no second master, and it heals", false, keys},
 		{"vmac", "a pair with a virtual MAC address: a hand-over and kill -9, and the client's ARP entry stays as it is", false, vmac},
 		{"vmac-ipv6", "the same with a VIP of IPv6: the client's neighbour entry stays as it is", false, vmac6},
 		{"routes", "routes and rules follow the master, are put back when deleted, and leave nothing behind", false, routes},

@@ -45,14 +45,14 @@ func interfaces(t *T) {
 		t.Must(change.away())
 		l.lb1.await("FAULT", slack)
 		l.lb2.await("MASTER", down+slack)
-		t.Must(l.owner(topology.LB2))
+		l.alone(topology.LB2)
 		time.Sleep(300 * time.Millisecond)
 		back := time.Now()
 		t.Must(change.back())
 		l.lb1.await("MASTER", linkwatch+down+slack)
 		l.lb2.await("BACKUP", slack)
 		time.Sleep(500 * time.Millisecond)
-		t.Must(l.owner(topology.LB1))
+		l.alone(topology.LB1)
 		r := stop()
 		silence, _ := r.UDP.Between(back, time.Time{}).Silence()
 		t.Figure(change.what+": silence over the return", silence)
@@ -167,5 +167,5 @@ func junkScenario(t *T) {
 	if len(told) < 5 {
 		t.Errorf("the log tells of %v only", told)
 	}
-	t.Must(l.owner(topology.LB1))
+	l.alone(topology.LB1)
 }

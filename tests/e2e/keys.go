@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,8 +16,8 @@ const (
 	wrongKey = "a key of the laboratory that does not fit"
 )
 
-// keys is a pair that signs its adverts: it works like any other, tells on both nodes of a key that differs, by its identifier,
-// and heals when the key is put right. Nobody follows an advert that anybody could have made: until then there are two masters.
+// keys is a pair that signs its adverts: it works like any other, tells of a key that differs, by its identifier, and heals when the
+// key is put right. Nobody follows an advert that anybody could have made, and the heartbeats keep it from becoming a second master.
 func keys(t *T) {
 	l := newNet(t)
 	l.echoes()
@@ -75,29 +76,38 @@ func (l *lab) remembers(d *director) {
 	}
 }
 
-// differ gives lb2 another key.
+// differ gives lb2 another key. It hears no adverts any more, and by the heartbeats that lb1 is MASTER.
 func (l *lab) differ() {
 	l.key(topology.LB2, wrongKey)
 	l.lb2.do("reload")
-	l.Figure("two masters after", l.lb2.await("MASTER", down+slack))
+	l.Figure("held after", l.lb2.await("HOLD", down+slack))
+	l.alone(topology.LB1)
+	for code, texts := range map[string][]string{
+		"instance.advert-discarded":   {"signed with key 1", "(auth)"},
+		"instance.advert_path_broken": {"lb1"},
+	} {
+		l.Eventually("lb2 tells of "+code, 3*time.Second, func() error { return l.lb2.names(code, texts...) })
+	}
+	if l.lb2.discarded("auth") == 0 {
+		l.Errorf("lb2 counts no advert with a wrong signature")
+	}
 	for _, d := range []*director{l.lb1, l.lb2} {
-		l.Eventually(d.node.Name+" tells of the key", 3*time.Second, func() error {
-			for _, o := range d.events() {
-				if o.Code == "instance.advert-discarded" && strings.Contains(o.Reason, "signed with key 1") && strings.Contains(o.Reason, "(auth)") {
-					return nil
-				}
-			}
-			return fmt.Errorf("no event of %s names the key", d.node.Name)
-		})
-		if d.discarded("auth") == 0 {
-			l.Errorf("%s counts no advert with a wrong signature", d.node.Name)
-		}
 		for _, text := range []string{d.proc.Log(), d.do("status", "--json"), d.do("events", "--json")} {
 			if strings.Contains(text, rightKey) || strings.Contains(text, wrongKey) {
 				l.Errorf("%s shows its key", d.node.Name)
 			}
 		}
 	}
+}
+
+// names says what is missing where no event of that code has all the texts in its reason.
+func (d *director) names(code string, texts ...string) error {
+	for _, o := range d.events() {
+		if o.Code == code && !slices.ContainsFunc(texts, func(text string) bool { return !strings.Contains(o.Reason, text) }) {
+			return nil
+		}
+	}
+	return fmt.Errorf("no event %s of %s has %q", code, d.node.Name, texts)
 }
 
 // agree gives lb2 the right key again.
