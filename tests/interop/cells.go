@@ -16,8 +16,9 @@ import (
 type side string
 
 const (
-	us   side = "us"
-	them side = "them"
+	us     side = "us"
+	them   side = "them"
+	nobody side = "nobody" // whoever holds the VIP does not advertise
 )
 
 func (s side) other() side {
@@ -47,6 +48,8 @@ type cell struct {
 	weAreHigher bool
 	// We do not ask who answers the VIP before we take over. Two keepalived never do.
 	unasked bool
+	// Two keepalived do something else, and so it is not played with them.
+	unlike bool
 	// The first is alone and owner; once both are up, joined is.
 	first, joined side
 	// What happens then and to whom, and who is owner after it.
@@ -82,6 +85,7 @@ var cells = []cell{
 	{name: "they go dark and come back", ours: 100, theirs: 150, first: them, joined: them, event: dark, at: them, after: us, healed: them},
 	{name: "we go dark and come back", ours: 150, theirs: 100, first: us, joined: us, event: dark, at: us, after: them, healed: us},
 	{name: "they are killed, we do not ask", ours: 100, theirs: 150, unasked: true, first: them, joined: them, event: killed, at: them, after: us},
+	{name: "they are killed", ours: 100, theirs: 150, first: them, joined: them, event: killed, at: them, after: nobody, unlike: true},
 	{name: "we are killed", ours: 150, theirs: 100, first: us, joined: us, event: killed, at: us, after: them},
 }
 
@@ -138,6 +142,8 @@ type peer struct {
 	blind6 bool
 	// hops6 is the hop limit of their unicast over IPv6, where that is not the 255 that we ask for unless we are told (min_ttl).
 	hops6 int
+	// oracle tells that two others play, to see that the cells are right.
+	oracle bool
 	// cannot says why there is no such game; empty where there is.
 	cannot func(wire) string
 }
@@ -155,7 +161,7 @@ var peers = []peer{
 		}
 		return ""
 	}},
-	{name: "two keepalived", ours: keepalived, their: keepalived, cannot: func(w wire) string {
+	{name: "two keepalived", oracle: true, ours: keepalived, their: keepalived, cannot: func(w wire) string {
 		switch {
 		case everyone(w) != "":
 			return everyone(w)

@@ -20,6 +20,8 @@ func TestTheOwnersAreThoseOfTheRules(t *testing.T) {
 		after := side("")
 		switch {
 		case c.event == nothing:
+		case c.event == killed && c.at == them && !c.unasked: // their kernel answers for the VIP, and we ask
+			after = nobody
 		case c.at == joined:
 			after = joined.other()
 		default:
@@ -52,7 +54,15 @@ func TestEveryLineIsPlayedOnceOrSaysWhyNot(t *testing.T) {
 		}
 		seen[g.Name] = true
 	}
-	if got, want := len(played)+len(missing)*len(cells), len(wires)*len(peers)*len(cells); got != want {
+	unlike := 0 // cells that the oracle does not play, on each of its wires
+	for _, w := range wires {
+		for _, c := range cells {
+			if p := peers[len(peers)-1]; p.oracle && p.cannot(w) == "" && c.unlike {
+				unlike++
+			}
+		}
+	}
+	if got, want := len(played)+unlike+len(missing)*len(cells), len(wires)*len(peers)*len(cells); got != want {
 		t.Errorf("%d cells are played or named as impossible, want all %d", got, want)
 	}
 	for _, want := range []string{"v2 ipv4 multicast pass", "v2 ipv6 unicast", "v3 ipv4 unicast", "v3 ipv6 unicast", "v3 ipv6 multicast vmac"} {

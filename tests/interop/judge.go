@@ -147,3 +147,24 @@ func (g *game) announced(s side, since time.Time) {
 		return nil
 	})
 }
+
+// holdsBack asserts that we do not take what a dead router still answers for: we say so, with its hardware address, and do not
+// advertise.
+func (g *game) holdsBack(within time.Duration) {
+	v := g.routers[us].(*router.Vipward) // the oracle does not play this
+	g.Eventually("we hold back", within+g.interval()+slack, func() error {
+		s, err := v.Status()
+		if err == nil && (s.State == "MASTER" || !strings.Contains(s.Reason, g.macs[them]+" answers for")) {
+			err = fmt.Errorf("we are %s (%s)", s.State, s.Reason)
+		}
+		return err
+	})
+	g.owned(nobody)
+	time.Sleep(g.down(us))
+	for _, a := range g.watch.Wire().Adverts {
+		if g.side(a) == us {
+			g.Errorf("we have advertised with priority %d, though the VIP is answered for", a.Priority)
+			return
+		}
+	}
+}

@@ -165,7 +165,10 @@ func (g *game) befall() {
 	if g.event == nothing {
 		return
 	}
-	within := g.down(g.after)
+	within := g.down(us)
+	if g.after != nobody {
+		within = g.down(g.after)
+	}
 	at := time.Now().Round(0)
 	g.Logf("%s: %s", g.at, g.event)
 	switch g.event {
@@ -178,6 +181,10 @@ func (g *game) befall() {
 	case killed:
 		g.left()
 		g.routers[g.at].Kill()
+	}
+	if g.after == nobody {
+		g.holdsBack(within)
+		return
 	}
 	g.becomes(string(g.event), g.after, within)
 	if g.after != g.joined {
