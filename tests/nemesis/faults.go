@@ -48,7 +48,7 @@ func never(time.Duration) time.Duration { return 0 }
 
 // meeting is for how long two that both became master while the link was cut may both answer each time that it is not: until the next
 // advert, which may fall into the next cut.
-const meeting = 400 * time.Millisecond
+const meeting = 450 * time.Millisecond
 
 // found is when a master has found out that a stranger answers, who never announced himself: it asks each ten seconds.
 const found = 10500 * time.Millisecond
