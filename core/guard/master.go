@@ -16,10 +16,13 @@ type Tenure struct {
 	Name  string
 	// Reaches tells that it reaches its references, Eligible that it may become master: it is neither in FAULT nor in maintenance.
 	Reaches, Eligible bool
-	// Own and Other are the two claims where the peer says that it is MASTER as well; Rival is for how long it has said so, or has
-	// been heard to advertise; 0 where it does not.
+	// Master tells that the peer says that it is MASTER as well, Rival for how long it has. Parted tells that the two were when they
+	// heard each other again: there is no hand-over between them that has to come to its end.
+	Master bool
+	Rival  time.Duration
+	Parted bool
+	// Own and Other are the two claims.
 	Own, Other Owner
-	Rival      time.Duration
 	// Preempt tells that rank decides between two masters; else the newer ownership does.
 	Preempt bool
 	// Interval between the adverts.
@@ -47,7 +50,7 @@ const (
 func Judge(t Tenure) (Stay, string) {
 	alive := t.Heard == VoiceHeard
 	switch lost := t.References == VoiceSilent; {
-	case alive && t.Rival >= max(t.Interval, leastRival) && t.Own.Less(t.Other, !t.Preempt):
+	case alive && t.Master && (t.Parted || t.Rival >= max(t.Interval, leastRival)) && t.Own.Less(t.Other, !t.Preempt):
 		return Release, fmt.Sprintf("%s is MASTER as well and has the better claim (%s)", t.Name, t.Other.over(t.Own, !t.Preempt))
 	case lost && alive && t.Reaches && t.Eligible:
 		return HandOver, fmt.Sprintf("none of the references answers here, and %s reaches them", t.Name)

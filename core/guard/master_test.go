@@ -8,11 +8,12 @@ import (
 func TestAMasterStaysOrLetsGo(t *testing.T) {
 	rival := func(o Owner) Tenure {
 		return Tenure{
-			Heard: VoiceHeard, Name: "lb2", Own: Owner{Epoch: 3, Priority: 150, Name: "lb1"}, Other: o, Rival: time.Second, Interval: time.Second, Preempt: true,
+			Heard: VoiceHeard, Name: "lb2", Own: Owner{Epoch: 3, Priority: 150, Name: "lb1"}, Other: o, Master: true, Rival: time.Second, Interval: time.Second, Preempt: true,
 		}
 	}
 	byEpoch := func(t Tenure) Tenure { t.Preempt = false; return t }
 	young := func(t Tenure) Tenure { t.Rival = 900 * time.Millisecond; return t }
+	parted := func(t Tenure) Tenure { t.Rival, t.Parted = 0, true; return t }
 	for _, c := range []struct {
 		name string
 		in   Tenure
@@ -31,6 +32,9 @@ func TestAMasterStaysOrLetsGo(t *testing.T) {
 		{"the peer asks and does not outrank", Tenure{Heard: VoiceHeard, Eligible: true, Asked: true}, Keep},
 		{"a better rival", rival(Owner{Epoch: 2, Priority: 200, Name: "lb2"}), Release},
 		{"a better rival, for less than an advert", young(rival(Owner{Epoch: 2, Priority: 200, Name: "lb2"})), Keep},
+		{"a better rival that was not heard until now", parted(rival(Owner{Epoch: 2, Priority: 200, Name: "lb2"})), Release},
+		{"a lesser rival that was not heard until now", parted(rival(Owner{Epoch: 2, Priority: 100, Name: "lb2"})), Keep},
+		{"a better peer that was not heard until now and is no master", Tenure{Heard: VoiceHeard, Other: Owner{Priority: 200}, Parted: true, Preempt: true}, Keep},
 		{"a lesser rival with a newer ownership", rival(Owner{Epoch: 4, Priority: 100, Name: "lb2"}), Keep},
 		{"a lesser rival with a newer ownership, without preemption", byEpoch(rival(Owner{Epoch: 4, Priority: 100, Name: "lb2"})), Release},
 		{"a better rival with an older ownership, without preemption", byEpoch(rival(Owner{Epoch: 2, Priority: 200, Name: "lb2"})), Keep},

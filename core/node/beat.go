@@ -13,6 +13,9 @@ const (
 	hotBeats, hotMost = 3, 64
 	// beatItems is how many instances are put together for one heartbeat; what does not fit comes with a later one.
 	beatItems = 64
+	// missedBeat is the pace of a master that misses a member which it has heard lately: where a cut link is whole again, and both
+	// have become master meanwhile, they learn of it from the first heartbeat.
+	missedBeat = 20 * time.Millisecond
 	// beatPause is the least time between two heartbeats ahead of time.
 	beatPause = 5 * time.Millisecond
 	// attributesEvery is how often attributes of the configuration are told while the members' configurations differ.
@@ -80,7 +83,7 @@ func (n *Node) sendBeats(now time.Time) {
 		return
 	}
 	if due {
-		b.next = now.Add(BeatEvery)
+		b.next = now.Add(n.beatPace(now))
 	}
 	items := n.beatItems()
 	for _, m := range n.members {
@@ -89,6 +92,18 @@ func (n *Node) sendBeats(now time.Time) {
 		}
 	}
 	b.last, b.answer, b.urgent = now, false, false
+}
+
+// beatPace is the time to the next regular heartbeat.
+func (n *Node) beatPace(now time.Time) time.Duration {
+	missing := func(m *member) bool {
+		silence := now.Sub(m.heard)
+		return !m.met.IsZero() && silence > 3*BeatEvery/2 && silence < longAfter && m.flags&heartbeat.Stopping == 0
+	}
+	if slices.ContainsFunc(n.members, missing) && slices.ContainsFunc(n.instances, (*instance).isMaster) {
+		return missedBeat
+	}
+	return BeatEvery
 }
 
 // beatItems are the instances of this heartbeat: first those that have changed, then the others by turns.

@@ -38,6 +38,7 @@ type member struct {
 	boot, seq uint64    // of its last message
 	heard     time.Time // when that came
 	met       time.Time // when the first one came of this run of ours; zero for never
+	back      time.Time // when it was heard again after a silence
 	told      bool      // that it is alive
 	old       []uint64  // boots of former runs
 
@@ -196,6 +197,9 @@ func (n *Node) believe(now time.Time, m *member, p *path, msg heartbeat.Message)
 		clear(m.instances)
 		clear(m.attributes)
 	}
+	if !m.alive(now, time.Time{}) {
+		n.meet(now, m)
+	}
 	m.boot, m.seq, m.heard = msg.Boot, msg.Seq, now
 	p.heard, p.seq = now, msg.Seq
 	if m.met.IsZero() {
@@ -218,6 +222,21 @@ func (n *Node) believe(now time.Time, m *member, p *path, msg heartbeat.Message)
 	n.compareConfig(m, msg)
 	n.beats.answer = n.beats.answer || msg.Flags&heartbeat.Urgent != 0
 	n.tellPaths(now)
+}
+
+// meet has a member hear at once what this node is master of: both may have become it while neither heard the other.
+func (n *Node) meet(now time.Time, m *member) {
+	m.back = now
+	for _, i := range n.instances {
+		if i.isMaster() {
+			n.hasten(i)
+		}
+	}
+}
+
+// parted tells whether a member that says that it is MASTER of an instance, as this node is, has become it unheard.
+func (m *member) parted(now time.Time, i *instance, c claim) bool {
+	return now.Sub(m.back) < lostAfter && !c.at.Before(m.back) && i.router.Since().Before(m.back)
 }
 
 // tellPaths tells of paths and members that are lost, or are back, and notes when to look again.

@@ -80,9 +80,11 @@ func (n *Node) tenureOf(now time.Time, i *instance) guard.Tenure {
 		t.Eligible = spoken && m.flags&(heartbeat.Maintenance|heartbeat.Stopping) == 0 && (state == vrrp.Backup || state == vrrp.Hold)
 		t.Asked, t.Outranked = spoken && c.Claims, c.Priority > i.router.Effective()
 		t.Other = guard.Owner{Epoch: c.Epoch, Priority: c.Priority, Name: m.cfg.Name}
-		t.Rival = i.rivalry(now, c)
+		if t.Master = c.ofMaster(); t.Master {
+			t.Rival, t.Parted = i.rivalry(now), m.parted(now, i, c)
+		}
 	}
-	if t.Rival == 0 && i.guard.rival.IsZero() {
+	if !t.Master && i.guard.rival.IsZero() {
 		_, _, since := i.router.Rival(now)
 		if !since.IsZero() {
 			i.guard.rival = since
@@ -92,10 +94,7 @@ func (n *Node) tenureOf(now time.Time, i *instance) guard.Tenure {
 }
 
 // rivalry is for how long a member has said that it is MASTER as well.
-func (i *instance) rivalry(now time.Time, c claim) time.Duration {
-	if !c.ofMaster() {
-		return 0
-	}
+func (i *instance) rivalry(now time.Time) time.Duration {
 	if i.guard.rival.IsZero() {
 		i.guard.rival = now
 	}
@@ -106,7 +105,7 @@ func (i *instance) rivalry(now time.Time, c claim) time.Duration {
 func (n *Node) tellRival(now time.Time, i *instance, t guard.Tenure) {
 	g := &i.guard
 	addr, priority, since := i.router.Rival(now)
-	if since.IsZero() && !(t.Heard == guard.VoiceHeard && t.Rival > 0) {
+	if since.IsZero() && !t.Master {
 		n.endRival(now, i)
 		return
 	}

@@ -51,6 +51,7 @@ var mutants = []mutant{
 	{"a group is half adopted", "core/node/instance.go", "return !slices.ContainsFunc(i.mates(), func(m *instance) bool {", "return !slices.ContainsFunc([]*instance{i}, func(m *instance) bool {"},
 	{"a sync group is half promoted", "core/node/gate.go", "return i.router.Wants() == \"\" && !i.isMaster() }) {", "return i.router.Wants() == \"\" && !i.isMaster() }) && false {"},
 	{"a lease is long beside a live peer", "core/node/lease.go", "if i.remote {\n\t\treturn longLease", "if i.cfg.Lease.Auto {\n\t\treturn longLease"},
+	{"two masters that meet wait for an advert", "core/node/member.go", "\tm.back = now\n", ""},
 	{"a sync group loses one member", "core/node/group.go", "if k < 0 {\n\t\treturn\n\t}\n\tloser", "if k < 0 || len(g.members) > 1 {\n\t\treturn\n\t}\n\tloser"},
 	{"the tracks of a group are not shared", "core/node/group.go", "i.tracks = n.cfg.Shared(c)", "i.tracks = i.cfg.Tracks"},
 	{"FAULT keeps the VIPs", "core/node/instance.go", "if holds := i.router.Holds(); holds != i.holds {", "if holds := i.router.Holds() || i.holds && i.router.State() == vrrp.Fault; holds != i.holds {"},

@@ -1,0 +1,70 @@
+package node
+
+import (
+	"testing"
+	"time"
+)
+
+// partedPair is two masters, each of which has lost the other: the VIP cannot be asked for.
+func partedPair(t *testing.T) *pair {
+	p := healthyPair(t, func(_ int, c *Config) { c.Guard.ProbeVIP = false })
+	p.deaf, p.silent = [2]bool{true, true}, true
+	p.run(5 * time.Second)
+	p.want("MASTER MASTER")
+	return p
+}
+
+func TestTwoMastersThatMeetAgainAreOneAtOnce(t *testing.T) {
+	p := partedPair(t)
+	announced := p.nodes[0].instances[0].epoch
+	p.silent = false // and adverts still do not pass
+	p.run(missedBeat + 10*time.Millisecond)
+	p.want("MASTER BACKUP")
+	p.wantEvent(1, "instance.state", "lb1 is MASTER as well")
+	if p.held[1] {
+		t.Errorf("lb2 still holds the VIP")
+	}
+	if now := p.nodes[0].instances[0].epoch; now == announced {
+		t.Errorf("lb1 has not announced the VIP again")
+	}
+}
+
+// Where heartbeats never ceased, a second master is first taken for a hand-over that is about to end.
+func TestARivalThatWasHeardAllTheTimeHasAnInterval(t *testing.T) {
+	p := partedPair(t)
+	for _, n := range p.nodes {
+		n.members[0].heard = p.now
+	}
+	p.silent = false
+	p.run(800 * time.Millisecond)
+	p.want("MASTER MASTER")
+	p.run(500 * time.Millisecond)
+	p.want("MASTER BACKUP")
+}
+
+func TestAMasterThatMissesItsPeerSpeaksMoreOften(t *testing.T) {
+	p := healthyPair(t, nil)
+	p.dead[1] = true
+	for _, c := range []struct {
+		name        string
+		wait        time.Duration
+		least, most int
+	}{
+		{"it is missed", time.Second, 40, 50},
+		{"it is away for good", 12 * time.Second, 10, 11},
+	} {
+		p.run(c.wait)
+		p.beats = 0
+		p.run(time.Second)
+		if p.beats < c.least || p.beats > c.most {
+			t.Errorf("%s: %d heartbeats in a second, want %d to %d", c.name, p.beats, c.least, c.most)
+		}
+	}
+	p = healthyPair(t, nil)
+	p.dead[0] = true
+	p.run(time.Second)
+	p.beats = 0
+	if p.run(time.Second); p.beats > 25 {
+		t.Errorf("a backup sends %d heartbeats in a second while it misses its master", p.beats)
+	}
+}
