@@ -14,7 +14,7 @@ import (
 // Status is the present state, from the loop's latest snapshot.
 func (e *engine) Status() control.Status {
 	cfg := e.config.Load()
-	return control.Render(e.loop.snapshot.Load(), control.Extra{
+	return control.Render(e.loop.Snapshot(), control.Extra{
 		Version: e.opt.Version, Hash: cfg.Hash, Started: e.started, Now: time.Now(),
 		Plugins: e.pluginStatus(), Fencers: e.fencers.status(), Traffic: e.traffic(),
 	})
@@ -64,7 +64,7 @@ func pluginMetrics(p pluginhost.Status) metrics.Plugin {
 func (e *engine) metricsState() metrics.State {
 	cfg := e.config.Load()
 	s := metrics.State{
-		Snapshot: e.loop.snapshot.Load(), Now: time.Now(), Progress: e.Progress(), Version: e.opt.Version, Hash: cfg.Hash,
+		Snapshot: e.loop.Snapshot(), Now: time.Now(), Progress: e.Progress(), Version: e.opt.Version, Hash: cfg.Hash,
 		Traffic:     e.traffic(),
 		LoopDropped: e.loop.dropped.Load(), WireDropped: map[string]uint64{}, SchedulerLate: e.loop.late.Load(), FollowersCut: e.ring.Cut(),
 	}

@@ -144,7 +144,7 @@ func (e *engine) drain(ctx context.Context, r control.DrainRequest, undo bool) (
 
 // DrainState looks a server up in the latest snapshot.
 func (e *engine) DrainState(service string, server netip.AddrPort) (control.DrainState, error) {
-	return e.drainStateIn(e.loop.snapshot.Load(), service, server)
+	return e.drainStateIn(e.loop.Snapshot(), service, server)
 }
 
 func (e *engine) drainStateIn(s *node.Snapshot, service string, server netip.AddrPort) (control.DrainState, error) {
@@ -204,7 +204,7 @@ func (e *engine) watchDrains(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if s := e.loop.snapshot.Load(); s != nil {
+		if s := e.loop.Snapshot(); s != nil {
 			traffic, at := e.services.StatsAt()
 			told = e.tellDrained(s, traffic, at, told)
 		}

@@ -19,14 +19,6 @@ import (
 	"github.com/vipward/vipward/core/wire"
 )
 
-// send puts one advert on the wire, where it is counted, too.
-func (e *engine) send(a node.Advert) error {
-	if a.MAC == [6]byte{} {
-		return e.wire.Send(a.Interface, a.Source, a.Destination, a.Payload)
-	}
-	return e.wire.SendFrom(a.Interface, a.MAC, a.Source, a.Destination, a.Payload)
-}
-
 // beat sends one heartbeat. What cannot be sent is counted; the next one comes soon.
 func (e *engine) beat(b node.BeatTo) {
 	if err := e.beats.Send(pathName(b.Peer, b.Path), b.Payload); err != nil {

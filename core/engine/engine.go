@@ -167,9 +167,10 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	e.metrics = metrics.New(e.metricsState)
 	e.loop.waited = func(d time.Duration) { e.metrics.LoopWait.Observe(d.Seconds()) }
 	e.loop.stepped = func(d time.Duration) { e.metrics.LoopStep.Observe(d.Seconds()) }
-	e.loop.send, e.loop.desire, e.loop.tell, e.loop.answer = e.send, e.desire, e.tell, e.answers.give
+	e.loop.desire, e.loop.tell, e.loop.answer = e.desire, e.tell, e.answers.give
 	e.loop.fence, e.loop.witness, e.loop.beat = e.fence, e.askWitness, e.beat
 	e.wire = wire.New(wire.Options{Logger: e.log, Receive: e.received})
+	e.loop.send = e.wire.Send
 	e.beats = wire.NewBeats(wire.BeatOptions{Logger: e.log, Receive: e.beaten})
 	e.neighbours = kernel.NewNeighbours(kernel.NeighbourOptions{
 		Logger: e.log, Report: func(in node.Input) { e.loop.Hurry(in, time.Now()) },

@@ -21,10 +21,17 @@ const (
 	lateAfter = 10 * time.Millisecond
 	// suspendLeast is the shortest suspension that matters; to wake up takes longer.
 	suspendLeast = 10 * time.Millisecond
-	// snapshotEvery is how old a snapshot may get while only adverts come and go, snapshotPause how old while a crowd of inputs
-	// waits of which each may change something.
-	snapshotEvery = 100 * time.Millisecond
+	// snapshotEvery is how old a snapshot may get that nobody asks for; snapshotFresh is how old one may be that is given to a reader
+	// while only adverts come and go, snapshotPause while a crowd of inputs waits of which each may change something.
+	snapshotEvery = time.Second
+	snapshotFresh = 100 * time.Millisecond
 	snapshotPause = 20 * time.Millisecond
+	// snapshotWait is how long a reader waits for the loop; then it takes what there is.
+	snapshotWait = 200 * time.Millisecond
+	readersSize  = 16 // readers that wait; the rest takes what there is
+	// timeoutPause is the least time from one time-out to the next: instances by the hundred advertise together, and each of their
+	// wake-ups does more.
+	timeoutPause = time.Millisecond
 	// gatherSize is how many results of checks go into one step.
 	gatherSize = 512
 )
@@ -40,7 +47,8 @@ type loop struct {
 	dropped atomic.Uint64
 	late    atomic.Uint64 // wake-ups later than lateAfter
 
-	send   func(node.Advert) error
+	// send sends adverts, and calls failed for each that could not be sent.
+	send   func(all []node.Advert, failed func(node.Advert, error))
 	beat   func(node.BeatTo)
 	ask    func(node.Ask)
 	desire func(*desired.State)
@@ -63,9 +71,11 @@ type loop struct {
 	slept     time.Duration
 
 	snapshot atomic.Pointer[node.Snapshot]
-	progress atomic.Int64 // when the loop last went round, as Unix nanoseconds
+	readers  chan chan struct{} // each closed when the snapshot is fresh
+	progress atomic.Int64       // when the loop last went round, as Unix nanoseconds
 	timer    *time.Timer
 	due      time.Time // what the timer waits for, never zero
+	fired    time.Time // the last time-out
 }
 
 // arrival is an urgent input with the instant at which the machine got it.
@@ -80,6 +90,7 @@ func newLoop(n *node.Node) *loop {
 		urgent:  make(chan arrival, urgentSize),
 		routine: make(chan node.Input, routineSize),
 		calls:   make(chan func(time.Time) node.Output),
+		readers: make(chan chan struct{}, readersSize),
 
 		suspended: suspended,
 	}
@@ -113,6 +124,20 @@ func (l *loop) Call(ctx context.Context, f func(now time.Time) node.Output) erro
 	}
 	<-done
 	return nil
+}
+
+// Snapshot is the state of the node, from any goroutine: nil before there is any. A loop that stands still is not waited for.
+func (l *loop) Snapshot() *node.Snapshot {
+	fresh := make(chan struct{})
+	select {
+	case l.readers <- fresh:
+		select {
+		case <-fresh:
+		case <-time.After(snapshotWait):
+		}
+	default:
+	}
+	return l.snapshot.Load()
 }
 
 // Run works until the node has stopped. It asks the node to stop when stop is closed, and gives up when ctx ends.
@@ -158,12 +183,16 @@ func (l *loop) next(ctx context.Context, stop *<-chan struct{}) (node.Output, er
 	case in := <-l.routine:
 		return l.step(l.gather(in), time.Time{}), nil
 	case <-l.timer.C:
-		if time.Since(l.due) > lateAfter {
+		l.fired = time.Now()
+		if l.fired.Sub(l.due) > lateAfter {
 			l.late.Add(1)
 		}
 		return l.step(node.Timeout{}, l.due), nil
 	case f := <-l.calls:
 		return f(time.Now()), nil
+	case r := <-l.readers:
+		l.serve(time.Now(), r)
+		return node.Output{}, nil
 	case <-*stop:
 		*stop = nil
 		return l.step(node.Stop{}, time.Time{}), nil
@@ -214,8 +243,8 @@ func (l *loop) step(in node.Input, since time.Time) node.Output {
 
 // obey does what the node said: adverts first, for they are what the peer waits for.
 func (l *loop) obey(out node.Output) {
-	for _, a := range out.Adverts {
-		l.note(a.Interface, l.send(a))
+	if len(out.Adverts) > 0 {
+		l.send(out.Adverts, l.note)
 	}
 	for _, b := range out.Beats {
 		l.beat(b)
@@ -242,26 +271,44 @@ func (l *loop) obey(out node.Output) {
 
 // note has the node know before its next step what could not be sent: once for each interface, and not what could not be sent in
 // answer to that.
-func (l *loop) note(name string, err error) {
-	if err == nil || l.answering || slices.ContainsFunc(l.unsent, func(u node.Unsent) bool { return u.Interface == name }) {
+func (l *loop) note(a node.Advert, err error) {
+	if l.answering || slices.ContainsFunc(l.unsent, func(u node.Unsent) bool { return u.Interface == a.Interface }) {
 		return
 	}
-	l.unsent = append(l.unsent, node.Unsent{Interface: name, Reason: err.Error()})
+	l.unsent = append(l.unsent, node.Unsent{Interface: a.Interface, Reason: err.Error()})
 }
 
-// publish shows the state to readers: at once where something changed, else now and then.
+// publish shows the state to those who ask for it, and now and then to those who will.
 func (l *loop) publish(now time.Time, out node.Output) {
 	l.progress.Store(now.UnixNano())
 	l.news = l.news || out.Desired != nil || len(out.Events) > 0
-	old := l.snapshot.Load()
-	age := snapshotEvery
+	l.refresh(now, snapshotEvery)
+	select {
+	case r := <-l.readers:
+		l.serve(now, r)
+	default:
+	}
+}
+
+// serve gives a reader, and the others that wait, a snapshot that shows what has happened.
+func (l *loop) serve(now time.Time, r chan struct{}) {
+	age := snapshotFresh
 	switch {
 	case l.news && len(l.routine) == 0 && l.left == nil:
 		age = 0
 	case l.news:
 		age = snapshotPause
 	}
-	if old == nil || now.Sub(old.At) >= age {
+	l.refresh(now, age)
+	for range len(l.readers) {
+		close(<-l.readers)
+	}
+	close(r)
+}
+
+// refresh makes a snapshot where the last one is older than that.
+func (l *loop) refresh(now time.Time, age time.Duration) {
+	if old := l.snapshot.Load(); old == nil || now.Sub(old.At) >= age {
 		l.snapshot.Store(l.node.Snapshot(now))
 		l.news = false
 	}
@@ -271,6 +318,9 @@ func (l *loop) rearm(now time.Time) {
 	l.due = now.Add(pulse)
 	if d := l.node.Deadline(); !d.IsZero() && d.Before(l.due) {
 		l.due = d
+	}
+	if next := l.fired.Add(timeoutPause); l.due.Before(next) {
+		l.due = next
 	}
 	l.timer.Reset(l.due.Sub(now))
 }

@@ -37,7 +37,7 @@ func runLoop(t *testing.T) (*loop, *recorder, chan struct{}, chan error) {
 		},
 	}}})
 	l, r := newLoop(n), &recorder{}
-	l.send = func(a node.Advert) error { r.adverts = append(r.adverts, a); return nil }
+	l.send = func(all []node.Advert, _ func(node.Advert, error)) { r.adverts = append(r.adverts, all...) }
 	l.beat, l.ask = func(node.BeatTo) {}, func(node.Ask) {}
 	l.desire = func(s *desired.State) { r.wishes = append(r.wishes, s) }
 	l.tell = func(e []event.Event) { r.events = append(r.events, e...) }
@@ -55,7 +55,7 @@ func TestLoopElectsAndStops(t *testing.T) {
 		l, r, stop, done := runLoop(t)
 		time.Sleep(10 * time.Second)
 		synctest.Wait()
-		if got := l.snapshot.Load().Instances[0].State; got != vrrp.Master {
+		if got := l.Snapshot().Instances[0].State; got != vrrp.Master {
 			t.Errorf("state %s after 10 s, want MASTER", got)
 		}
 		if len(r.adverts) != 7 {
@@ -121,7 +121,11 @@ func TestFullInboxDropsAndCounts(t *testing.T) {
 func TestWhatCannotBeSentIsTheNextInput(t *testing.T) {
 	l := newLoop(node.New(node.Config{}))
 	l.waited, l.stepped = func(time.Duration) {}, func(time.Duration) {}
-	l.send = func(a node.Advert) error { return fmt.Errorf("no buffer on %s", a.Interface) }
+	l.send = func(all []node.Advert, failed func(node.Advert, error)) {
+		for _, a := range all {
+			failed(a, fmt.Errorf("no buffer on %s", a.Interface))
+		}
+	}
 	l.Hurry(node.Timeout{}, time.Now())
 	failing := node.Output{Adverts: []node.Advert{{Interface: "eth0"}, {Interface: "eth1"}, {Interface: "eth0"}}}
 	l.obey(failing)
@@ -160,14 +164,14 @@ func TestMasterStepsDownAfterASuspension(t *testing.T) {
 		time.Sleep(10 * time.Second)
 		total.Store(int64(2 * time.Second)) // too short for a peer to take over
 		time.Sleep(time.Second)
-		if got := l.snapshot.Load().Instances[0].State; got != vrrp.Master {
+		if got := l.Snapshot().Instances[0].State; got != vrrp.Master {
 			t.Errorf("state %s after a suspension of 2 s, want MASTER", got)
 		}
 		total.Store(int64(time.Hour))
 		sent := len(r.adverts)
 		time.Sleep(2 * time.Second)
 		synctest.Wait()
-		if got := l.snapshot.Load().Instances[0].State; got != vrrp.Backup {
+		if got := l.Snapshot().Instances[0].State; got != vrrp.Backup {
 			t.Errorf("state %s after an hour's suspension, want BACKUP", got)
 		}
 		if len(r.adverts) != sent {

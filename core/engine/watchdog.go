@@ -57,7 +57,7 @@ func watch(ctx context.Context, log *slog.Logger, l *loop) error {
 			last = p
 			notify(log, daemon.SdNotifyWatchdog)
 		}
-		if s := statusLine(l.snapshot.Load()); s != status {
+		if s := statusLine(l.Snapshot()); s != status {
 			status = s
 			notify(log, "STATUS="+s)
 		}

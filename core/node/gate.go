@@ -153,10 +153,8 @@ func (n *Node) askAbout(now time.Time, i *instance, machines bool) {
 	if !machines {
 		return
 	}
-	for _, w := range n.watched {
-		if k := n.known[w]; k.who != guard.WhoUnprobed {
-			n.inquire(now, k)
-		}
+	for _, k := range n.machines {
+		n.inquire(now, k)
 	}
 }
 

@@ -53,6 +53,7 @@ type Node struct {
 	members     []*member
 	known       map[desired.Watch]*known // addresses on the network that are asked about
 	watched     []desired.Watch          // the same, in order
+	machines    []*known                 // those of them that are members or real servers
 	references  []*known
 	beats       beats
 	witnessAsks uint64

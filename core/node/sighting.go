@@ -44,7 +44,7 @@ type known struct {
 // adoptKnown finds the addresses of VIPs, references, members and real servers on the networks of this node.
 func (n *Node) adoptKnown() {
 	old := n.known
-	n.known, n.watched, n.references = map[desired.Watch]*known{}, nil, nil
+	n.known, n.watched, n.machines, n.references = map[desired.Watch]*known{}, nil, nil, nil
 	add := func(k known) *known {
 		if have := n.known[k.Watch]; have != nil {
 			return have
@@ -54,6 +54,9 @@ func (n *Node) adoptKnown() {
 			x.asked, x.answers, x.mac, x.mute, x.missed, x.due = was.asked, was.answers, was.mac, was.mute, was.missed, was.due
 		}
 		n.known[k.Watch], n.watched = x, append(n.watched, k.Watch)
+		if x.who != guard.WhoUnprobed {
+			n.machines = append(n.machines, x)
+		}
 		return x
 	}
 	g := n.cfg.Guard
@@ -275,8 +278,7 @@ func (n *Node) identify(i *instance, k *known) guard.Answerer {
 		return guard.Answerer{Who: guard.WhoPeer, Text: text + ": the virtual router's own, of another master"}
 	}
 	found := guard.Answerer{Who: guard.WhoStranger, Text: text + ", a machine that is not known"}
-	for _, w := range n.watched {
-		o := n.known[w]
+	for _, o := range n.machines {
 		if o.mac != k.mac || o.answers.IsZero() {
 			continue
 		}

@@ -12,13 +12,13 @@ import (
 
 // heart is a node with paths for heartbeats.
 type heart struct {
-	*node
+	*host
 	beats *Beats
 	heard chan Beat
 }
 
-func newHeart(n *node) *heart {
-	h := &heart{node: n, heard: make(chan Beat, 100)}
+func newHeart(n *host) *heart {
+	h := &heart{host: n, heard: make(chan Beat, 100)}
 	h.beats = NewBeats(BeatOptions{Logger: slog.New(slog.NewTextHandler(&n.log, nil)), Receive: func(b Beat) { h.heard <- b }})
 	n.t.Cleanup(func() { n.do(h.beats.Close) })
 	return h

@@ -18,8 +18,8 @@ import (
 const (
 	// receiveBuffer holds about a thousand adverts, each of which the kernel accounts with its own overhead.
 	receiveBuffer = 1 << 20
-	// maxPacket is the largest IPv4 packet.
-	maxPacket = 1<<16 - 1
+	// maxPacket is what is read of a packet: the longest IPv4 header, and more than any advert has.
+	maxPacket = 60 + maxMessage + 1
 	// priority is TC_PRIO_INTERACTIVE (tc-prio(8)), the most that needs no capability.
 	priority = 6
 	// errorPause is how long a reader waits after an error that is not the end of the socket, such as ENETDOWN.
@@ -162,27 +162,6 @@ func (c *conn) membership() []byte {
 	return binary.NativeEndian.AppendUint32(b, uint32(c.index))
 }
 
-// send hands one message to the kernel, or fails at once.
-func (c *conn) send(src, dst netip.Addr, payload []byte) error {
-	if c.six {
-		if !src.Is6() || !dst.Is6() || src.Is4In6() || dst.Is4In6() {
-			return fmt.Errorf("from %v to %v: both must be IPv6 addresses", src, dst)
-		}
-		to := &unix.SockaddrInet6{Addr: dst.As16()}
-		if dst.IsLinkLocalUnicast() || dst.IsLinkLocalMulticast() {
-			to.ZoneId = uint32(c.index)
-		}
-		return c.hand(payload, source6(src, c.index), to)
-	}
-	b, err := packet(src, dst, payload)
-	if err != nil {
-		return err
-	}
-	return c.hand(b, nil, &unix.SockaddrInet4{Addr: dst.As4()})
-}
-
-func (c *conn) hand(b, oob []byte, to unix.Sockaddr) error { return hand(c.sock, b, oob, to) }
-
 // hand gives one datagram to the kernel, to the address that the socket is connected to where to is nil.
 func hand(s *socket.Conn, b, oob []byte, to unix.Sockaddr) error {
 	raw, err := s.SyscallConn()
@@ -209,7 +188,7 @@ func (c *conn) close() {
 // read delivers packets until the socket is closed. Other errors pass: an interface that is down comes up again.
 func (c *conn) read(p *port) {
 	defer close(c.done)
-	r := reader{c: c, p: p, b: make([]byte, maxPacket), oob: make([]byte, 256)}
+	r := reader{c: c, p: p, in: newInbox()}
 	for failing := false; ; {
 		packets, err := r.next()
 		if len(packets) > 0 {
@@ -243,16 +222,13 @@ func (c *conn) stopped() bool {
 	}
 }
 
-// parse tells the header from the message. Over IPv6 the kernel gives the message alone, without padding.
-func (c *conn) parse(b, oob []byte, from unix.Sockaddr) (vrrp.Header, []byte, error) {
+// parse tells the header from the message, given the beginning of a packet of that length. Over IPv6 the kernel gives the message
+// alone, without padding.
+func (c *conn) parse(b, oob []byte, length int, from netip.Addr) (vrrp.Header, []byte, error) {
 	if !c.six {
-		return parse(b)
+		return parse(b, length)
 	}
-	six, ok := from.(*unix.SockaddrInet6)
-	if !ok {
-		return vrrp.Header{}, nil, errVersion
-	}
-	h, err := header6(netip.AddrFrom16(six.Addr), oob)
+	h, err := header6(from, oob)
 	return h, b, err
 }
 

@@ -11,13 +11,15 @@ import (
 	mdlayher "github.com/mdlayher/packet"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/vipward/vipward/core/node"
 )
 
 var virtualMAC = [6]byte{0, 0, 0x5e, 0, 1, 51}
 
-func (n *node) sendFrom(src, dst netip.Addr, payload string) {
+func (n *host) sendFrom(src, dst netip.Addr, payload string) {
 	n.t.Helper()
-	if err := n.wire.SendFrom("eth0", virtualMAC, src, dst, []byte(payload)); err != nil {
+	if err := n.try(node.Advert{Interface: "eth0", MAC: virtualMAC, Source: src, Destination: dst, Payload: []byte(payload)}); err != nil {
 		n.t.Fatal(err)
 	}
 }
@@ -56,7 +58,7 @@ func TestAdvertsComeFromTheVirtualMAC(t *testing.T) {
 }
 
 // listen hears whole frames of a protocol on eth0.
-func (n *node) listen(protocol int) (c *mdlayher.Conn) {
+func (n *host) listen(protocol int) (c *mdlayher.Conn) {
 	n.t.Helper()
 	n.do(func() error {
 		ifi, err := net.InterfaceByName("eth0")
@@ -91,7 +93,7 @@ func nextVRRP(t *testing.T, c *mdlayher.Conn) []byte {
 // Both routers have the same hardware address, on an interface of their own: each must hear the other all the same.
 func TestAdvertsAreHeardBesideAnInterfaceOfTheSameMAC(t *testing.T) {
 	a, b := pair(t)
-	for _, n := range []*node{a, b} {
+	for _, n := range []*host{a, b} {
 		n.do(func() error {
 			parent, err := netlink.LinkByName("eth0")
 			if err != nil {
@@ -113,17 +115,17 @@ func TestAdvertsAreHeardBesideAnInterfaceOfTheSameMAC(t *testing.T) {
 
 func TestFramesNeedAPortThatWishesForThemAndAGroup(t *testing.T) {
 	a, _ := pair(t)
-	if err := a.wire.SendFrom("eth0", virtualMAC, left, multicast, nil); !errors.Is(err, ErrClosed) {
+	if err := a.try(node.Advert{Interface: "eth0", MAC: virtualMAC, Source: left, Destination: multicast}); !errors.Is(err, ErrClosed) {
 		t.Errorf("without a port: %v, want %v", err, ErrClosed)
 	}
 	a.set(Port{Interface: "eth0", Multicast: true})
-	if err := a.wire.SendFrom("eth0", virtualMAC, left, multicast, nil); !errors.Is(err, errNoFrames) {
+	if err := a.try(node.Advert{Interface: "eth0", MAC: virtualMAC, Source: left, Destination: multicast}); !errors.Is(err, errNoFrames) {
 		t.Errorf("on a port without frames: %v, want %v", err, errNoFrames)
 	}
 	a.set(Port{Interface: "eth0", Multicast: true, Frames: true})
 	a.sendFrom(left, multicast, "x")
 	for _, dst := range []netip.Addr{right, multicast6} {
-		if err := a.wire.SendFrom("eth0", virtualMAC, left, dst, nil); err == nil {
+		if err := a.try(node.Advert{Interface: "eth0", MAC: virtualMAC, Source: left, Destination: dst}); err == nil {
 			t.Errorf("a frame to %v was sent", dst)
 		}
 	}

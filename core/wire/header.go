@@ -24,8 +24,8 @@ var (
 )
 
 // parse reads an IPv4 packet as a raw socket delivers it and cuts the payload to the IP length, which leaves out the padding
-// of short Ethernet frames. The payload is a part of b.
-func parse(b []byte) (vrrp.Header, []byte, error) {
+// of short Ethernet frames. The payload is a part of b, which is the beginning of a packet of that length.
+func parse(b []byte, length int) (vrrp.Header, []byte, error) {
 	if len(b) < headerLen {
 		return vrrp.Header{}, nil, errShort
 	}
@@ -33,7 +33,7 @@ func parse(b []byte) (vrrp.Header, []byte, error) {
 	switch {
 	case b[0]>>4 != 4:
 		return vrrp.Header{}, nil, errVersion
-	case ihl < headerLen || total < ihl || total > len(b):
+	case ihl < headerLen || ihl > len(b) || total < ihl || total > length:
 		return vrrp.Header{}, nil, errShort
 	case b[9] != protocolVRRP:
 		return vrrp.Header{}, nil, errProtocol
@@ -45,19 +45,30 @@ func parse(b []byte) (vrrp.Header, []byte, error) {
 		Destination: netip.AddrFrom4([4]byte(b[16:20])),
 		TTL:         b[8],
 	}
-	return h, b[ihl:total], nil
+	return h, b[ihl:min(total, len(b))], nil
 }
 
-// packet puts an IPv4 header before the payload. The kernel fills in the length, the identification and the checksum
-// (raw(7), IP_HDRINCL).
+// packet puts an IPv4 header before the payload.
 func packet(src, dst netip.Addr, payload []byte) ([]byte, error) {
-	if !src.Is4() || !dst.Is4() {
-		return nil, fmt.Errorf("from %v to %v: both must be IPv4 addresses", src, dst)
+	if err := both4(src, dst); err != nil {
+		return nil, err
 	}
 	b := make([]byte, headerLen, headerLen+len(payload))
-	b[0], b[1], b[8], b[9] = 4<<4|headerLen/4, tos, ttl, protocolVRRP
+	header((*[headerLen]byte)(b), src, dst)
+	return append(b, payload...), nil
+}
+
+func both4(src, dst netip.Addr) error {
+	if !src.Is4() || !dst.Is4() {
+		return fmt.Errorf("from %v to %v: both must be IPv4 addresses", src, dst)
+	}
+	return nil
+}
+
+// header makes an IPv4 header. The kernel fills in the length, the identification and the checksum (raw(7), IP_HDRINCL).
+func header(b *[headerLen]byte, src, dst netip.Addr) {
+	*b = [headerLen]byte{0: 4<<4 | headerLen/4, 1: tos, 8: ttl, 9: protocolVRRP}
 	from, to := src.As4(), dst.As4()
 	copy(b[12:], from[:])
 	copy(b[16:], to[:])
-	return append(b, payload...), nil
 }

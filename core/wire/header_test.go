@@ -49,7 +49,7 @@ func TestParse(t *testing.T) {
 		{"a first fragment", good(set(6, 0x20)), errFragment},
 		{"a last fragment", good(set(6, 0, 1)), errFragment},
 	} {
-		h, p, err := parse(c.in)
+		h, p, err := parse(c.in, len(c.in))
 		if !errors.Is(err, c.err) {
 			t.Errorf("%s: error %v, want %v", c.name, err, c.err)
 			continue
@@ -76,7 +76,7 @@ func FuzzParse(f *testing.F) {
 	b[3] = byte(len(b))
 	f.Add(b)
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if h, p, err := parse(b); err == nil && (!h.Source.Is4() || !h.Destination.Is4() || len(p) > len(b)-headerLen) {
+		if h, p, err := parse(b, len(b)); err == nil && (!h.Source.Is4() || !h.Destination.Is4() || len(p) > len(b)-headerLen) {
 			t.Errorf("parse(%x) = %+v, %x", b, h, p)
 		}
 	})

@@ -8,6 +8,8 @@ import (
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/vipward/vipward/core/node"
 )
 
 var (
@@ -17,10 +19,10 @@ var (
 )
 
 // pair6 is a pair whose interfaces have IPv6 addresses that can be used at once.
-func pair6(t *testing.T) (a, b *node) {
+func pair6(t *testing.T) (a, b *host) {
 	t.Helper()
 	a, b = pair(t)
-	for n, addrs := range map[*node][]string{a: {"fe80::1/64", "2001:db8::1/64"}, b: {"fe80::2/64", "2001:db8::2/64"}} {
+	for n, addrs := range map[*host][]string{a: {"fe80::1/64", "2001:db8::1/64"}, b: {"fe80::2/64", "2001:db8::2/64"}} {
 		for _, addr := range addrs {
 			n.addNoDAD(addr)
 		}
@@ -28,7 +30,7 @@ func pair6(t *testing.T) (a, b *node) {
 	return a, b
 }
 
-func (n *node) addNoDAD(addr string) {
+func (n *host) addNoDAD(addr string) {
 	n.t.Helper()
 	n.do(func() error {
 		l, err := netlink.LinkByName("eth0")
@@ -46,9 +48,9 @@ func (n *node) addNoDAD(addr string) {
 
 func port6(multicast bool) Port { return Port{Interface: "eth0", IPv6: true, Multicast: multicast} }
 
-func (n *node) send6(src, dst netip.Addr, payload string) {
+func (n *host) send6(src, dst netip.Addr, payload string) {
 	n.t.Helper()
-	if err := n.wire.Send("eth0", src, dst, []byte(payload)); err != nil {
+	if err := n.try(node.Advert{Interface: "eth0", Source: src, Destination: dst, Payload: []byte(payload)}); err != nil {
 		n.t.Fatal(err)
 	}
 }
@@ -101,7 +103,7 @@ func TestTheIPv6SourceIsTheOneGiven(t *testing.T) {
 		}
 	}
 	strange := netip.MustParseAddr("fe80::99")
-	if err := a.wire.Send("eth0", strange, multicast6, nil); err == nil {
+	if err := a.try(node.Advert{Interface: "eth0", Source: strange, Destination: multicast6}); err == nil {
 		t.Error("an advert was sent from an address that the interface does not have")
 	}
 }
@@ -122,7 +124,7 @@ func TestBothFamiliesOnOneInterface(t *testing.T) {
 	b.set(port6(true))
 	a.send(multicast, "four again")
 	b.receiveNothing()
-	if err := b.wire.Send("eth0", right, multicast, nil); !errors.Is(err, ErrClosed) {
+	if err := b.try(node.Advert{Interface: "eth0", Source: right, Destination: multicast}); !errors.Is(err, ErrClosed) {
 		t.Errorf("Send over the family that is gone: %v, want %v", err, ErrClosed)
 	}
 }

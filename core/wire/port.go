@@ -3,7 +3,6 @@ package wire
 import (
 	"log/slog"
 	"net"
-	"net/netip"
 	"sync/atomic"
 )
 
@@ -21,6 +20,8 @@ type port struct {
 	frames    bool   // messages are sent as frames, too
 	index     int    // of the interface that conn is bound to
 	why       string // conn is missing, as last logged
+
+	out outbox // guarded by Wire.sending
 }
 
 func newPort(k key, opt Options) *port {
@@ -82,14 +83,6 @@ func (p *port) close() {
 	}
 	p.drops.Add(drops(c.sock))
 	c.close()
-}
-
-func (p *port) send(src, dst netip.Addr, payload []byte) error {
-	c := p.conn.Load()
-	if c == nil {
-		return ErrClosed
-	}
-	return c.send(src, dst, payload)
 }
 
 func (p *port) stats() Stats {

@@ -24,9 +24,9 @@ const (
 
 // reader takes packets from a socket.
 type reader struct {
-	c      *conn
-	p      *port
-	b, oob []byte
+	c  *conn
+	p  *port
+	in *inbox
 
 	since time.Time // of the present span
 	count int       // of packets in it
@@ -50,29 +50,44 @@ func (r *reader) next() (packets []Packet, err error) {
 	}
 	var failed error
 	err = raw.Read(func(fd uintptr) (done bool) {
-		for range maxBatch {
-			n, oobn, _, from, err := unix.Recvmsg(int(fd), r.b, r.oob, unix.MSG_DONTWAIT)
-			switch {
-			case errors.Is(err, unix.EINTR):
-				continue
-			case errors.Is(err, unix.EAGAIN):
-				return len(packets) > 0
-			case err != nil:
-				failed = err
-				return true
-			}
-			if p, ok := r.packet(r.b[:n], r.oob[:oobn], from); ok {
-				packets = append(packets, p)
-			}
+		n, err := r.in.receive(fd)
+		switch {
+		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
+			return false
+		case err != nil:
+			failed = err
+			return true
 		}
+		packets = r.packets(n)
 		return len(packets) > 0
 	})
 	return packets, errors.Join(failed, err)
 }
 
-// packet is what the receiver gets of a message; false for nothing.
-func (r *reader) packet(b, oob []byte, from unix.Sockaddr) (Packet, bool) {
-	h, payload, err := r.c.parse(b, oob, from)
+// packets are what the receiver gets of so many messages.
+func (r *reader) packets(n int) []Packet {
+	size := 0
+	for k := range n {
+		size += int(r.in.all[k].len)
+	}
+	now, all, space := time.Now(), make([]Packet, 0, n), make([]byte, 0, min(size, n*maxPacket))
+	for k := range n {
+		p, ok := r.packet(now, k)
+		if !ok {
+			continue
+		}
+		begin := len(space)
+		space = append(space, p.Payload...)
+		p.Payload = space[begin:len(space):len(space)]
+		all = append(all, p)
+	}
+	return all
+}
+
+// packet is what the receiver gets of a message, whose payload is still in the inbox; false for nothing.
+func (r *reader) packet(now time.Time, k int) (Packet, bool) {
+	b, oob, length, from := r.in.message(k)
+	h, payload, err := r.c.parse(b, oob, length, from)
 	if err != nil {
 		r.p.malformed.Add(1)
 		return Packet{}, false
@@ -82,7 +97,7 @@ func (r *reader) packet(b, oob []byte, from unix.Sockaddr) (Packet, bool) {
 	}
 	r.p.received.Add(1)
 	payload = payload[:min(len(payload), maxMessage+1)]
-	return Packet{Interface: r.p.name, Header: h, Payload: append([]byte(nil), payload...), At: arrival(time.Now(), oob)}, true
+	return Packet{Interface: r.p.name, Header: h, Payload: payload, At: arrival(now, oob)}, true
 }
 
 // arrival maps the kernel's time stamp, which is of the wall clock, to the monotonic clock of now.

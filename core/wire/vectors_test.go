@@ -44,7 +44,7 @@ func TestFramesOfTheVectors(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", v.Name, err)
 			}
-			h, payload, err := parse(frame[14:])
+			h, payload, err := parse(frame[14:], len(frame)-14)
 			switch {
 			case v.IP.Version == 6:
 				if !errors.Is(err, errVersion) {

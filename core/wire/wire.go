@@ -2,11 +2,8 @@ package wire
 
 import (
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
-	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync"
@@ -24,7 +21,7 @@ type Port struct {
 	IPv6 bool
 	// Multicast joins 224.0.0.18, or ff02::12. Messages to the interface's own addresses are received in any case.
 	Multicast bool
-	// Frames lets [Wire.SendFrom] choose the hardware address that multicast messages come from.
+	// Frames lets [Wire.Send] choose the hardware address that multicast messages come from.
 	Frames bool
 }
 
@@ -77,6 +74,9 @@ type Wire struct {
 
 	mu    sync.Mutex // taken by those who change ports
 	ports atomic.Pointer[map[key]*port]
+
+	sending sync.Mutex // taken by those who send
+	filled  []*port    // whose messages are not sent yet
 }
 
 // New makes a Wire without sockets.
@@ -126,37 +126,6 @@ func (w *Wire) refresh() {
 	for _, p := range *w.ports.Load() {
 		p.refresh()
 	}
-}
-
-// Send sends one message with the given source address, TTL 255 and TOS 0xc0, by the socket of its family. An IPv6 source must
-// be an address of the interface. It never blocks: where the interface's queue
-// is full, it fails with EAGAIN or ENOBUFS.
-func (w *Wire) Send(iface string, src, dst netip.Addr, payload []byte) error {
-	p := (*w.ports.Load())[key{iface, src.Is6()}]
-	if p == nil {
-		return fmt.Errorf("send to %v on %s: %w", dst, iface, ErrClosed)
-	}
-	if err := p.send(src, dst, payload); err != nil {
-		p.sendErrors.Add(1)
-		return fmt.Errorf("send to %v on %s: %w", dst, iface, err)
-	}
-	p.sent.Add(1)
-	return nil
-}
-
-// SendFrom sends one message to VRRP's group from a hardware address that is not the interface's own, which the port must have
-// been wished for with. The rest is as in [Wire.Send].
-func (w *Wire) SendFrom(iface string, mac [6]byte, src, dst netip.Addr, payload []byte) error {
-	p := (*w.ports.Load())[key{iface, src.Is6()}]
-	if p == nil {
-		return fmt.Errorf("send to %v on %s: %w", dst, iface, ErrClosed)
-	}
-	if err := p.sendFrame(mac, src, dst, payload); err != nil {
-		p.sendErrors.Add(1)
-		return fmt.Errorf("send to %v on %s from %v: %w", dst, iface, net.HardwareAddr(mac[:]), err)
-	}
-	p.sent.Add(1)
-	return nil
 }
 
 // Close closes every socket and waits for the readers: nothing is received after it. It is as Set(nil).

@@ -11,6 +11,7 @@ import (
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 
+	"github.com/vipward/vipward/core/node"
 	"github.com/vipward/vipward/tests/lab/netns"
 )
 
@@ -20,8 +21,8 @@ const (
 	silence  = 100 * time.Millisecond
 )
 
-// node is one network namespace with a Wire in it.
-type node struct {
+// host is one network namespace with a Wire in it.
+type host struct {
 	t    testing.TB
 	ns   *netns.NS
 	wire *Wire
@@ -29,13 +30,13 @@ type node struct {
 	log  bytes.Buffer // to be read after the wire was closed
 }
 
-func newNode(t testing.TB) *node {
+func newNode(t testing.TB) *host {
 	t.Helper()
 	ns, err := netns.New()
 	if err != nil {
 		t.Fatalf("this test needs root: %v", err)
 	}
-	n := &node{t: t, ns: ns, got: make(chan Packet, 100)}
+	n := &host{t: t, ns: ns, got: make(chan Packet, 100)}
 	n.wire = New(Options{Logger: slog.New(slog.NewTextHandler(&n.log, nil)), Receive: func(all []Packet) {
 		for _, p := range all {
 			n.got <- p
@@ -50,31 +51,37 @@ func newNode(t testing.TB) *node {
 	return n
 }
 
-func (n *node) do(f func() error) {
+func (n *host) do(f func() error) {
 	n.t.Helper()
 	if err := n.ns.Do(f); err != nil {
 		n.t.Fatal(err)
 	}
 }
 
-func (n *node) set(ports ...Port) {
+func (n *host) set(ports ...Port) {
 	n.t.Helper()
 	n.do(func() error { n.wire.Set(ports); return nil })
 }
 
-func (n *node) refresh() {
+func (n *host) refresh() {
 	n.t.Helper()
 	n.do(func() error { n.wire.Refresh(); return nil })
 }
 
-func (n *node) send(dst netip.Addr, payload string) {
+func (n *host) send(dst netip.Addr, payload string) {
 	n.t.Helper()
-	if err := n.wire.Send("eth0", left, dst, []byte(payload)); err != nil {
+	if err := n.try(node.Advert{Interface: "eth0", Source: left, Destination: dst, Payload: []byte(payload)}); err != nil {
 		n.t.Fatal(err)
 	}
 }
 
-func (n *node) receive(payload string) Packet {
+// try sends one advert.
+func (n *host) try(a node.Advert) (err error) {
+	n.wire.Send([]node.Advert{a}, func(_ node.Advert, e error) { err = e })
+	return err
+}
+
+func (n *host) receive(payload string) Packet {
 	n.t.Helper()
 	select {
 	case p := <-n.got:
@@ -88,7 +95,7 @@ func (n *node) receive(payload string) Packet {
 	}
 }
 
-func (n *node) receiveNothing() {
+func (n *host) receiveNothing() {
 	n.t.Helper()
 	select {
 	case p := <-n.got:
@@ -98,14 +105,14 @@ func (n *node) receiveNothing() {
 }
 
 // cable connects an interface of a, with the address left, to one of b, with right. Both are up.
-func cable(a, b *node, name string) {
+func cable(a, b *host, name string) {
 	a.t.Helper()
 	a.do(func() error {
 		return netlink.LinkAdd(&netlink.Veth{
 			LinkAttrs: netlink.LinkAttrs{Name: name}, PeerName: name, PeerNamespace: netlink.NsFd(b.ns.FD()),
 		})
 	})
-	for n, addr := range map[*node]netip.Addr{a: left, b: right} {
+	for n, addr := range map[*host]netip.Addr{a: left, b: right} {
 		n.do(func() error {
 			l, err := netlink.LinkByName(name)
 			if err != nil {
@@ -123,7 +130,7 @@ func cable(a, b *node, name string) {
 }
 
 // awaitCarrier waits until frames pass: the kernel may take a second to notice that the other end is up.
-func (n *node) awaitCarrier(name string) {
+func (n *host) awaitCarrier(name string) {
 	n.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
 		var l netlink.Link
@@ -137,12 +144,12 @@ func (n *node) awaitCarrier(name string) {
 	}
 }
 
-func (n *node) unplug() {
+func (n *host) unplug() {
 	n.t.Helper()
 	n.do(func() error { return netlink.LinkDel(&netlink.Device{LinkAttrs: netlink.LinkAttrs{Name: "eth0"}}) })
 }
 
-func pair(t testing.TB) (a, b *node) {
+func pair(t testing.TB) (a, b *host) {
 	t.Helper()
 	a, b = newNode(t), newNode(t)
 	cable(a, b, "eth0")
@@ -176,7 +183,7 @@ func TestTheSourceNeedNotBeAnAddressOfTheInterface(t *testing.T) {
 	a.set(Port{Interface: "eth0", Multicast: true})
 	b.set(Port{Interface: "eth0", Multicast: true})
 	strange := netip.MustParseAddr("192.0.2.99")
-	if err := a.wire.Send("eth0", strange, multicast, []byte("x")); err != nil {
+	if err := a.try(node.Advert{Interface: "eth0", Source: strange, Destination: multicast, Payload: []byte("x")}); err != nil {
 		t.Fatal(err)
 	}
 	if p := b.receive("x"); p.Header.Source != strange {
@@ -224,7 +231,7 @@ func TestWhatOnlyTheCodecCanJudgeIsDelivered(t *testing.T) {
 		t.Fatal(err)
 	}
 	raw[8] = 254
-	if err := (*a.wire.ports.Load())[key{"eth0", false}].conn.Load().hand(raw, nil, &unix.SockaddrInet4{Addr: multicast.As4()}); err != nil {
+	if err := hand((*a.wire.ports.Load())[key{"eth0", false}].conn.Load().sock, raw, nil, &unix.SockaddrInet4{Addr: multicast.As4()}); err != nil {
 		t.Fatal(err)
 	}
 	if p := b.receive(""); p.Header.TTL != 254 {
@@ -237,7 +244,7 @@ func TestOtherInterfacesAreNotHeard(t *testing.T) {
 	cable(a, b, "eth1")
 	a.set(Port{Interface: "eth0", Multicast: true}, Port{Interface: "eth1", Multicast: true})
 	b.set(Port{Interface: "eth0", Multicast: true})
-	if err := a.wire.Send("eth1", left, right, []byte("other")); err != nil {
+	if err := a.try(node.Advert{Interface: "eth1", Source: left, Destination: right, Payload: []byte("other")}); err != nil {
 		t.Fatal(err)
 	}
 	b.receiveNothing()
@@ -249,7 +256,7 @@ func TestInterfaceIsDeletedAndMadeAgain(t *testing.T) {
 	a, b := newNode(t), newNode(t)
 	a.set(Port{Interface: "eth0", Multicast: true})
 	b.set(Port{Interface: "eth0", Multicast: true}) // it does not exist yet
-	if err := a.wire.Send("eth0", left, multicast, nil); !errors.Is(err, ErrClosed) {
+	if err := a.try(node.Advert{Interface: "eth0", Source: left, Destination: multicast}); !errors.Is(err, ErrClosed) {
 		t.Errorf("Send without an interface: %v, want %v", err, ErrClosed)
 	}
 	for _, message := range []string{"first", "second"} {
@@ -284,7 +291,7 @@ func TestInterfaceGoesDownAndUp(t *testing.T) {
 		})
 	}
 	turn(netlink.LinkSetDown)
-	if err := a.wire.Send("eth0", left, multicast, nil); !errors.Is(err, unix.ENETDOWN) && !errors.Is(err, unix.ENETUNREACH) {
+	if err := a.try(node.Advert{Interface: "eth0", Source: left, Destination: multicast}); !errors.Is(err, unix.ENETDOWN) && !errors.Is(err, unix.ENETUNREACH) {
 		t.Errorf("Send on an interface that is down: %v", err)
 	}
 	if s := a.wire.Stats()[0]; s.SendErrors != 1 {
@@ -295,7 +302,7 @@ func TestInterfaceGoesDownAndUp(t *testing.T) {
 	b.awaitCarrier("eth0")
 	a.send(multicast, "back")
 	b.receive("back")
-	if err := b.wire.Send("eth0", right, multicast, []byte("and back")); err != nil {
+	if err := b.try(node.Advert{Interface: "eth0", Source: right, Destination: multicast, Payload: []byte("and back")}); err != nil {
 		t.Fatal(err)
 	}
 	a.receive("and back")
@@ -360,7 +367,7 @@ func TestNothingIsReceivedAfterClose(t *testing.T) {
 	b.do(b.wire.Close)
 	a.send(multicast, "late")
 	b.receiveNothing()
-	if err := b.wire.Send("eth0", right, multicast, nil); !errors.Is(err, ErrClosed) {
+	if err := b.try(node.Advert{Interface: "eth0", Source: right, Destination: multicast}); !errors.Is(err, ErrClosed) {
 		t.Errorf("Send after Close: %v, want %v", err, ErrClosed)
 	}
 }
