@@ -31,7 +31,7 @@ const (
 	readersSize  = 16 // readers that wait; the rest takes what there is
 	// timeoutPause is the least time from one time-out to the next: instances by the hundred advertise together, and each of their
 	// wake-ups does more.
-	timeoutPause = time.Millisecond
+	timeoutPause = 2 * time.Millisecond
 	// gatherSize is how many results of checks go into one step.
 	gatherSize = 512
 )

@@ -174,7 +174,7 @@ type table interface {
 	link(name string) (link, error)
 	links() ([]link, error)
 	list() ([]entry, error)
-	replace(entry) error
+	replace([]entry) []error
 	settle(entry, time.Duration)
 	promote(index int) error
 	remove(entry) error

@@ -188,9 +188,9 @@ func TestIntervalHoldsForTheWholeInterface(t *testing.T) {
 		r.expect(t, `
 			0s list
 			0s add 10.0.0.1/32 to eth0 for 0s
-			0s announce .1 on eth0
 			0s add 10.0.0.2/32 to eth0 for 0s
 			0s add 10.0.0.3/32 to eth1 for 0s
+			0s announce .1 on eth0
 			0s announce .3 on eth1
 			50ms announce .2 on eth0
 			100ms announce .1 on eth0

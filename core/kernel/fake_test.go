@@ -104,7 +104,15 @@ func (k *fakeKernel) list() ([]entry, error) {
 	return all, nil
 }
 
-func (k *fakeKernel) replace(e entry) error {
+func (k *fakeKernel) replace(all []entry) []error {
+	errs := make([]error, len(all))
+	for n, e := range all {
+		errs[n] = k.add(e)
+	}
+	return errs
+}
+
+func (k *fakeKernel) add(e entry) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.expire()

@@ -44,10 +44,9 @@ func (k *keeper) apply(now time.Time) {
 	slices.SortFunc(renew, func(a, b desired.Address) int {
 		return cmp.Or(k.held[a.AddressKey].until.Compare(k.held[b.AddressKey].until), compareKeys(a.AddressKey, b.AddressKey))
 	})
-	for _, a := range append(add, renew...) {
-		if k.mayTry(now, a.AddressKey) {
-			k.add(a)
-		}
+	due := slices.DeleteFunc(append(add, renew...), func(a desired.Address) bool { return !k.mayTry(now, a.AddressKey) })
+	for some := range slices.Chunk(due, atOnce) {
+		k.add(some)
 	}
 	k.routes.add(now)
 	k.routes.remove()
@@ -96,30 +95,56 @@ func (k *keeper) resolve(key desired.AddressKey) {
 	}
 }
 
-// add puts one address on its interface, or renews it there. It takes the time anew for each one, since a lease must not be
-// made longer by the time that the addresses before it took.
-func (k *keeper) add(a desired.Address) {
-	now := time.Now()
+// add puts addresses on their interfaces, or renews them there. It takes the time anew for each few, since a lease must not be
+// made longer by the time that the addresses before them took.
+func (k *keeper) add(some []desired.Address) {
+	now, entries := time.Now(), make([]entry, 0, len(some))
+	some = slices.DeleteFunc(some, func(a desired.Address) bool {
+		e, ok := k.prepare(now, a)
+		if ok {
+			entries = append(entries, e)
+		}
+		return !ok
+	})
+	for n, err := range k.table.replace(entries) {
+		k.added(now, some[n], entries[n], err)
+	}
+}
+
+// prepare is an address in the kernel's terms; not ok where it is not to be added now.
+func (k *keeper) prepare(now time.Time, a desired.Address) (e entry, ok bool) {
 	valid, ok := lifetime(now, a)
 	if !ok {
 		k.tooLate(now, a.AddressKey)
-		return
+		return e, false
 	}
 	if h, held := k.held[a.AddressKey]; held && h.lapsed(now) {
 		k.forget(a.AddressKey)
 	}
 	e, err := k.entry(a, valid)
 	if err == nil {
-		err = k.put(a.AddressKey, e)
+		err = k.clear(a.AddressKey, e)
 	}
 	if err != nil {
-		k.fail(now, a.AddressKey, fmt.Errorf("add %v to %s: %w", a.Prefix, a.Interface, err))
-		delete(k.links, a.Interface) // it may have been made again
+		k.refused(now, a, err)
+	}
+	return e, err == nil
+}
+
+func (k *keeper) refused(now time.Time, a desired.Address, err error) {
+	k.fail(now, a.AddressKey, fmt.Errorf("add %v to %s: %w", a.Prefix, a.Interface, err))
+	delete(k.links, a.Interface) // it may have been made again
+}
+
+// added takes the kernel's answer about an address.
+func (k *keeper) added(now time.Time, a desired.Address, e entry, err error) {
+	if err != nil {
+		k.refused(now, a, err)
 		return
 	}
 	until := time.Time{}
-	if valid > 0 {
-		until = now.Add(valid)
+	if e.valid > 0 {
+		until = now.Add(e.valid)
 	}
 	_, held := k.held[a.AddressKey]
 	if !held {
@@ -157,16 +182,17 @@ func (k *keeper) tooLate(now time.Time, key desired.AddressKey) {
 	}
 }
 
-// put makes the kernel hold one address. The kernel can change neither the label nor the scope of one that is there.
-func (k *keeper) put(key desired.AddressKey, e entry) error {
+// clear makes room for an address: the kernel can change neither the label nor the scope of one that is there.
+func (k *keeper) clear(key desired.AddressKey, e entry) error {
 	h, held := k.held[key]
-	if held && e.prefix.Addr().Is4() && (h.label != e.label || h.scope != e.scope) {
-		k.forget(key)
-		if err := k.table.remove(h.entry); err != nil && !isGone(err) {
-			return err
-		}
+	if !held || e.prefix.Addr().Is6() || h.label == e.label && h.scope == e.scope {
+		return nil
 	}
-	return k.table.replace(e)
+	k.forget(key)
+	if err := k.table.remove(h.entry); err != nil && !isGone(err) {
+		return err
+	}
+	return nil
 }
 
 // forget drops what is no longer there.

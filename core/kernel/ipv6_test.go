@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
@@ -186,7 +187,7 @@ func TestIPv6AddressTakesPacketsInWhenItIsAnnounced(t *testing.T) {
 	for n := range 50 {
 		p := netip.PrefixFrom(netip.AddrFrom16([16]byte{0x20, 0x01, 0x0d, 0xb8, 14: 1, 15: byte(n)}), 128)
 		e := entry{index: l.index, prefix: p, mark: mark}
-		if err := h.table.replace(e); err != nil {
+		if err := errors.Join(h.table.replace([]entry{e})...); err != nil {
 			t.Fatal(err)
 		}
 		h.table.settle(e, patience)

@@ -79,12 +79,9 @@ func (l *Links) Run(ctx context.Context) error {
 
 // follow subscribes, reads everything, and tells of changes until the subscription breaks. It returns the state last told.
 func (l *Links) follow(ctx context.Context, r *rtnl, last node.Links) (node.Links, error) {
-	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR)
+	s, err := l.subscribe()
 	if err != nil {
-		return last, fmt.Errorf("subscribe to the interfaces: %w", err)
-	}
-	if s.SetReceiveBufferSize(l.buffer, true) != nil { // beyond the limit only with CAP_NET_ADMIN
-		_ = s.SetReceiveBufferSize(l.buffer, false)
+		return last, err
 	}
 	dirty, broken := make(chan struct{}, 1), make(chan error, 1)
 	go func() { broken <- l.receive(s, dirty) }()
@@ -118,6 +115,24 @@ func (l *Links) follow(ctx context.Context, r *rtnl, last node.Links) (node.Link
 		case <-time.After(lookEvery):
 		}
 	}
+}
+
+func (l *Links) subscribe() (*nl.NetlinkSocket, error) {
+	s, err := nl.Subscribe(unix.NETLINK_ROUTE, unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR)
+	if err != nil {
+		return nil, fmt.Errorf("subscribe to the interfaces: %w", err)
+	}
+	if s.SetReceiveBufferSize(l.buffer, true) != nil { // beyond the limit only with CAP_NET_ADMIN
+		_ = s.SetReceiveBufferSize(l.buffer, false)
+	}
+	p, err := renewalFilter()
+	if err == nil {
+		err = filterSocket(s.GetFd(), p)
+	}
+	if err != nil {
+		l.opt.Logger.Debug("notifications of our own addresses are not filtered", "error", err)
+	}
+	return s, nil
 }
 
 // receive sorts the notifications until the subscription breaks: the buffer was too small for them, or it was closed.

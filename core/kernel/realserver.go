@@ -153,7 +153,7 @@ func (s *realServer) place(p placed, have []entry) error {
 			return err
 		}
 	}
-	if err := s.table.replace(e); err != nil {
+	if err := errors.Join(s.table.replace([]entry{e})...); err != nil {
 		return err
 	}
 	s.say("%s: %v added", p.Interface, e.prefix)

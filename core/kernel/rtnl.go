@@ -138,13 +138,6 @@ func (r *rtnl) list() ([]entry, error) {
 	return parseAll(got, parseEntry)
 }
 
-// replace adds an address, or renews its lifetime and mark where the interface has it. The label and the scope of an address
-// that is there stay as they are.
-func (r *rtnl) replace(e entry) error {
-	_, err := r.do(unix.RTM_NEWADDR, unix.NLM_F_CREATE|unix.NLM_F_REPLACE|unix.NLM_F_ACK, 0, e.request()...)
-	return err
-}
-
 // settle waits until packets for a new IPv6 address are taken in: the kernel makes its local route in a work queue of its own
 // (addrconf_dad_work in net/ipv6/addrconf.c), and what comes before that is lost. The address is announced after it.
 // It gives up after the limit.

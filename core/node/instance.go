@@ -29,6 +29,7 @@ type instance struct {
 	waiting string    // for what the start waits
 	until   time.Time // and until when at most; zero for ever
 	source  bool      // the router knows its primary address
+	linked  uint64    // the state of the interfaces that it was learned from
 
 	said said // last
 
@@ -216,6 +217,10 @@ func (a VirtualAddress) key() desired.AddressKey {
 
 // learnSource gives the router the primary address of its interface, where the configuration names none.
 func (n *Node) learnSource(now time.Time, i *instance) {
+	if i.source && i.linked == n.linked {
+		return
+	}
+	i.linked = n.linked
 	addr := i.cfg.VRRP.Source
 	if !addr.IsValid() {
 		addr = i.primary(n.links[i.cfg.Interface].Addresses)

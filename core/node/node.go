@@ -39,6 +39,7 @@ type Node struct {
 	services  []*service
 	unjudged  []*service // by this step
 	links     Links
+	linked    uint64 // counts the changes of the interfaces and of the configuration
 
 	started  time.Time // zero before Start
 	stopping bool
@@ -134,6 +135,7 @@ func (n *Node) Step(now time.Time, in Input) Output {
 	case Links:
 		n.reopen(now, in)
 		n.links = in
+		n.linked++
 		n.adoptKnown()
 	case Observed:
 		n.observed(now, in)
@@ -338,6 +340,7 @@ func (n *Node) emit(e event.Event) { n.out.Events = append(n.out.Events, e) }
 // adopt takes a configuration over, keeping the state of everything that is in both.
 func (n *Node) adopt(now time.Time, cfg Config) {
 	n.cfg = cfg
+	n.linked++
 	checks := map[string]*check{}
 	keep := func(id string, h health.Config) {
 		if c := n.checks[id]; c != nil {
