@@ -70,6 +70,16 @@ type Address struct {
 	Renewed time.Time
 }
 
+// FastLease is the lease of a VIP that ends to the millisecond, besides that of its address: see [Address].
+type FastLease struct {
+	// Address is the VIP.
+	Address netip.Addr
+	// For is how long the VIP is answered for without a renewal, in milliseconds, at least one.
+	For time.Duration
+	// Renewed is when the loop last confirmed the lease.
+	Renewed time.Time
+}
+
 // Watch is an address on the network of an interface.
 type Watch struct {
 	Interface string

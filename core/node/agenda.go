@@ -103,7 +103,7 @@ func (n *Node) schedule() {
 
 // wakes is when an instance has to be looked at next, whatever happens; zero for never.
 func (n *Node) wakes(i *instance) time.Time {
-	due := i.router.Deadline()
+	due := earlier(i.router.Deadline(), n.fastKeepAlive(i))
 	if n.started.IsZero() || n.stopping {
 		return due
 	}

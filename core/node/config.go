@@ -140,8 +140,10 @@ type VirtualAddress struct {
 type Lease struct {
 	// Auto derives the time from the peer's Master_Down_Interval. It is the default.
 	Auto bool
-	// For is the time, in whole seconds, where Auto is false; 0 means for ever.
+	// For is the time where Auto is false: whole seconds, or less than one for a fast lease; 0 means for ever.
 	For time.Duration
+	// Fast, with Auto, has a fast lease end before the fastest peer takes over: see [FastLease].
+	Fast bool
 }
 
 // TrackKind tells what a track looks at.

@@ -172,7 +172,7 @@ func (n *Node) nextRound(now time.Time, i *instance) time.Time {
 		return now.Add(waitPause)
 	}
 	interval := i.router.Interval()
-	end, pause := i.router.Deadline(), min(roundPause, interval/5)
+	end, pause := i.router.Deadline(), roundsApart(interval)
 	for _, at := range [...]time.Time{
 		i.router.Suspect().Add(7 * interval / 10), end.Add(-3 * pause), end.Add(-2 * pause), end.Add(-pause),
 	} {

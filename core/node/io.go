@@ -217,7 +217,10 @@ type Output struct {
 	// Adverts to send at once, in this order, before anything else is done. The list is overwritten by the next step, the payloads
 	// are not.
 	Adverts []Advert
-	// Desired is the whole wish, or nil where it is as before.
+	// FastLeases are all fast leases, to be applied at once and not changed; nil where they are as before. They are apart
+	// from Desired because they are renewed with each advert.
+	FastLeases []desired.FastLease
+	// Desired is the rest of the wish, all of it, or nil where it is as before.
 	Desired *desired.State
 	// Events that happened, in order.
 	Events []event.Event

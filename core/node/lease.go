@@ -19,23 +19,41 @@ const longLease = time.Minute
 
 // lease is how long the kernel keeps the VIPs after the last renewal: shorter than the fastest peer needs to take over, so
 // that a dead daemon's VIP is gone before its new owner comes. A lone node has nobody to make room for. The kernel counts
-// whole seconds, so with adverts faster than 400 ms the least lease, 1 s, may outlast the take-over.
+// whole seconds, so with adverts faster than 400 ms the least lease, 1 s, may outlast the take-over; a fast lease does not.
 func (i *instance) lease(lone bool) time.Duration {
 	switch {
 	case !i.cfg.Lease.Auto:
-		return i.cfg.Lease.For
+		return i.cfg.Lease.whole()
 	case lone:
 		return 0
-	}
-	peer := i.cfg.PeerPriority
-	if peer == 0 || i.mayRise() {
-		peer = 254
-	}
-	if i.remote {
+	case i.remote:
 		return longLease
 	}
-	down := vrrp.MasterDown(i.cfg.VRRP.Version, peer, i.cfg.VRRP.Interval)
-	return max((down - leaseMargin).Truncate(time.Second), time.Second)
+	lease, _ := WholeLease(vrrp.MasterDown(i.cfg.VRRP.Version, i.fastestPeer(), i.cfg.VRRP.Interval))
+	return lease
+}
+
+// WholeLease is the longest lease of an address that ends before a takeover after a silence of down; the kernel's least, 1 s, where
+// that is too long.
+func WholeLease(down time.Duration) (lease time.Duration, fits bool) {
+	lease = max((down - leaseMargin).Truncate(time.Second), time.Second)
+	return lease, lease+leaseMargin <= down
+}
+
+// whole is the lease of the addresses, of which the kernel counts the seconds.
+func (l Lease) whole() time.Duration {
+	if l.For > 0 && l.For < time.Second {
+		return time.Second
+	}
+	return l.For
+}
+
+// fastestPeer is the priority of the peer that takes over first.
+func (i *instance) fastestPeer() uint8 {
+	if i.cfg.PeerPriority == 0 || i.mayRise() {
+		return 254
+	}
+	return i.cfg.PeerPriority
 }
 
 // mayRise tells whether a track can lift the peer above its base priority.
@@ -68,6 +86,7 @@ func (n *Node) renew(now time.Time, i *instance, sent []vrrp.Advert) {
 		i.mute, i.renewed = time.Time{}, i.spoken
 	}
 	i.spoken = now
+	n.fast.news = n.fast.news || i.fastLease(n.cfg.Lone) > 0
 	if remote := n.remote(now); remote != i.remote {
 		i.remote, i.wished, n.dirty = remote, time.Time{}, true
 	}
@@ -133,10 +152,10 @@ func (n *Node) remote(now time.Time) bool {
 // peerLease is how long the kernel of a silent peer keeps the VIPs.
 func (i *instance) peerLease() time.Duration {
 	if !i.cfg.Lease.Auto {
-		return i.cfg.Lease.For
+		return i.cfg.Lease.whole()
 	}
-	down := vrrp.MasterDown(i.cfg.VRRP.Version, i.router.Effective(), i.cfg.VRRP.Interval)
-	return max((down - leaseMargin).Truncate(time.Second), time.Second)
+	lease, _ := WholeLease(vrrp.MasterDown(i.cfg.VRRP.Version, i.router.Effective(), i.cfg.VRRP.Interval))
+	return lease
 }
 
 // unsaid takes back what an advert has confirmed that could not be sent. A master that cannot speak for a down interval has a peer
@@ -150,9 +169,9 @@ func (n *Node) unsaid(now time.Time, in Unsent) {
 			i.mute = i.spoken
 		}
 		if i.renewed.After(i.confirmed) && !i.confirmed.IsZero() {
-			i.renewed = i.confirmed
+			i.renewed, n.dirty = i.confirmed, true
 			if i.wished.After(i.renewed) {
-				i.wished, n.dirty = i.renewed, true
+				i.wished = i.renewed
 			}
 		}
 		if now.Sub(i.mute) >= i.router.MasterDown() {

@@ -69,6 +69,7 @@ type Node struct {
 
 	table table
 	dirty bool // the wish has changed
+	fast  fastWish
 
 	maintenance maintenance
 	fenced      []string // see Memory
@@ -227,15 +228,19 @@ func (n *Node) finish(now time.Time) Output {
 	n.settleGroups(now)
 	n.settleFences(now)
 	n.sendBeats(now)
+	n.keepFast(now)
 	n.schedule()
 	n.held = nil // what no instance has adopted is removed with the first wish
 	if n.stopping && n.allStopped() {
 		n.out.Stopped = true
 		n.dirty = true
 	}
-	if n.dirty && !n.started.IsZero() {
-		n.dirty = false
-		n.out.Desired = n.wish(now)
+	if !n.started.IsZero() {
+		n.wishFast(now)
+		if n.dirty {
+			n.dirty = false
+			n.out.Desired = n.wish(now)
+		}
 	}
 	n.adverts = n.out.Adverts[:0]
 	return n.out
@@ -262,7 +267,7 @@ func (n *Node) Deadline() time.Time {
 	for _, v := range n.services {
 		first = earlier(first, v.due)
 	}
-	return first
+	return earlier(first, n.fastDeadline())
 }
 
 func (n *Node) start(now time.Time, in Start) {

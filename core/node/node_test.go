@@ -26,6 +26,8 @@ type rig struct {
 	notify  [][]string
 	adverts int
 	desired *desired.State
+	leases  []desired.FastLease
+	leased  int // how often they were told
 	answers []Answer
 	stopped bool
 }
@@ -90,6 +92,9 @@ func (r *rig) take(out Output) {
 	}
 	if out.Desired != nil {
 		r.desired = out.Desired
+	}
+	if out.FastLeases != nil {
+		r.leases, r.leased = out.FastLeases, r.leased+1
 	}
 	r.answers = append(r.answers, out.Answers...)
 	r.stopped = r.stopped || out.Stopped

@@ -120,7 +120,7 @@ type AddressStatus struct {
 	Prefix netip.Prefix
 	// Held is true where this node wants it and the kernel has not refused it.
 	Held bool
-	// LeaseEnd is when the kernel's lease ends; zero where it is not leased or not held.
+	// LeaseEnd is when the kernel's lease ends, the fast one where there is one; zero where it is not leased or not held.
 	LeaseEnd time.Time
 	// Error says why it could not be added.
 	Error string

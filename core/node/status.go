@@ -52,11 +52,15 @@ func (n *Node) instanceStatus(now time.Time, i *instance) InstanceStatus {
 		s.Reason += "; " + why
 	}
 	s.Master.Address, s.Master.Priority, s.Master.LastAdvert = i.router.Master()
-	lease := i.lease(n.cfg.Lone)
+	lease, fast := i.lease(n.cfg.Lone), i.fastLease(n.cfg.Lone)
 	for _, a := range i.cfg.Addresses {
 		st := AddressStatus{Prefix: a.Prefix, Error: i.refused[a.key()]}
 		st.Held = i.holds && st.Error == ""
-		if st.Held && lease > 0 {
+		switch {
+		case !st.Held:
+		case fast > 0:
+			st.LeaseEnd = i.renewed.Add(fast)
+		case lease > 0:
 			st.LeaseEnd = i.wished.Add(lease)
 		}
 		s.Addresses = append(s.Addresses, st)
