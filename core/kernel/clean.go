@@ -21,16 +21,18 @@ func Clean(ctx context.Context, log *slog.Logger) error {
 	}
 	r := NewRefusals(RefusalOptions{Logger: log})
 	m := NewMarkings(MarkingOptions{Logger: log, Report: func(string) {}})
+	f := NewFastLeases(FastLeaseOptions{Logger: log, Report: func(string) {}})
 	a.Set(&desired.State{})
+	f.Set(nil)
 	r.Set(nil)
 	m.Set(nil)
 	running, stop := context.WithCancel(ctx)
 	defer stop()
 	g := errgroup.Group{}
-	for _, run := range []func(context.Context) error{a.Run, r.Run, m.Run} {
+	for _, run := range []func(context.Context) error{a.Run, f.Run, r.Run, m.Run} {
 		g.Go(func() error { return run(running) })
 	}
-	for _, wait := range []func(context.Context) error{a.Wait, r.Wait, m.Wait} {
+	for _, wait := range []func(context.Context) error{a.Wait, f.Wait, r.Wait, m.Wait} {
 		if err := wait(ctx); err != nil {
 			return fmt.Errorf("remove what a dead daemon has left: %w", err)
 		}
