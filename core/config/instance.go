@@ -197,15 +197,22 @@ func (b *block) lease() node.Lease {
 	switch s := b.text("lease", "auto"); s {
 	case "auto":
 		return node.Lease{Auto: true}
+	case "fast":
+		return node.Lease{Auto: true, Fast: true}
 	case "off":
 		return node.Lease{}
 	default:
 		d, err := time.ParseDuration(s)
 		if err != nil {
-			b.fault(v.at, "lease cannot be %q", s).because(`It is "auto", "off", or a duration like "3s". %s`, durationHint(s))
+			b.fault(v.at, "lease cannot be %q", s).because(`It is "auto", "fast", "off", or a duration like "3s". %s`, durationHint(s))
 			return node.Lease{Auto: true}
 		}
-		const why = "The kernel counts leases in whole seconds, 1s to 1h."
+		if d > 0 && d < time.Second {
+			const why = "Below a second nftables ends the lease, and counts milliseconds, 1ms to 999ms; \"fast\" is as long as can be."
+			d = b.within(v, "lease", d, 0, span{time.Millisecond, time.Second, time.Millisecond, why})
+			return node.Lease{Auto: d == 0, For: d}
+		}
+		const why = "The kernel counts leases in whole seconds, 1s to 1h; below 1s in milliseconds, by nftables."
 		return node.Lease{For: b.within(v, "lease", d, time.Second, span{time.Second, time.Hour, time.Second, why})}
 	}
 }

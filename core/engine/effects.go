@@ -74,6 +74,18 @@ func (e *engine) unmarked(reason string) {
 	e.emit(v)
 }
 
+// unleased tells that there are no fast leases; an empty reason, that there are again.
+func (e *engine) unleased(reason string) {
+	v := event.Event{
+		Code: "lease.slow", Severity: event.Critical, Kind: event.Daemon, Subject: "nftables",
+		Reason: "fast leases cannot be had, and those of the addresses count whole seconds: a peer's takeover waits for them; load nf_tables, or write lease = \"auto\": " + reason,
+	}
+	if reason == "" {
+		v.Code, v.Severity, v.Reason = "lease.fast", event.Info, "fast leases can be had again"
+	}
+	e.emit(v)
+}
+
 // unset tells that sysctls could not be set; an empty reason, that they are.
 func (e *engine) unset(reason string) {
 	v := event.Event{Code: "sysctl.failed", Severity: event.Warning, Kind: event.Service, Subject: "sysctl", Reason: reason}

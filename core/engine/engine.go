@@ -89,6 +89,7 @@ type engine struct {
 	links      *kernel.Links
 	neighbours *kernel.Neighbours
 	addresses  *kernel.Addresses
+	leases     *kernel.FastLeases
 	services   *kernel.Services
 	refusals   *kernel.Refusals
 	markings   *kernel.Markings
@@ -182,6 +183,8 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
+	e.leases = kernel.NewFastLeases(kernel.FastLeaseOptions{Logger: e.log, Report: e.unleased})
+	e.loop.lease = e.leases.Set
 	e.refusals = kernel.NewRefusals(kernel.RefusalOptions{Logger: e.log})
 	e.markings = kernel.NewMarkings(kernel.MarkingOptions{Logger: e.log, Report: e.unmarked})
 	e.probing = kernel.NewProbing(kernel.ProbingOptions{
@@ -213,7 +216,7 @@ func (e *engine) run(ctx context.Context, sig Signals) error {
 	defer cancel()
 	g, ctx := errgroup.WithContext(ctx)
 	parts := []func(context.Context) error{
-		e.links.Run, e.neighbours.Run, e.addresses.Run, e.services.Run, e.refusals.Run, e.markings.Run, e.probing.Run, e.outbox.Run,
+		e.links.Run, e.neighbours.Run, e.addresses.Run, e.leases.Run, e.services.Run, e.refusals.Run, e.markings.Run, e.probing.Run, e.outbox.Run,
 		func(ctx context.Context) error { return e.server.Run(ctx, e.socket) },
 		func(ctx context.Context) error { return e.listener.run(ctx, e.server) },
 		func(ctx context.Context) error { return watch(ctx, e.log, e.loop) },

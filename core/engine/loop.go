@@ -51,6 +51,7 @@ type loop struct {
 	send   func(all []node.Advert, failed func(node.Advert, error))
 	beat   func(node.BeatTo)
 	ask    func(node.Ask)
+	lease  func([]desired.FastLease)
 	desire func(*desired.State)
 	tell   func([]event.Event)
 	answer func(node.Answer)
@@ -245,6 +246,9 @@ func (l *loop) step(in node.Input, since time.Time) node.Output {
 func (l *loop) obey(out node.Output) {
 	if len(out.Adverts) > 0 {
 		l.send(out.Adverts, l.note)
+	}
+	if out.FastLeases != nil {
+		l.lease(out.FastLeases)
 	}
 	for _, b := range out.Beats {
 		l.beat(b)
