@@ -1,10 +1,12 @@
 package e2e
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/probe"
@@ -20,8 +22,7 @@ func benchEnds(bin string, rounds int, out io.Writer) error {
 	fmt.Fprintln(out, "|---|---|---|---|---|---|")
 	for _, advert := range []time.Duration{time.Second, 100 * time.Millisecond, 10 * time.Millisecond} {
 		for _, f := range ends() {
-			cells := []string{advert.String(), f.name}
-			var owners []string
+			cells, owners := []string{advert.String(), f.name}, []string(nil)
 			for _, make := range []func(*T, time.Duration) bench{vipwardBench, keepalivedBench} {
 				silence, two, err := measureEnd(bin, rounds, advert, f, make)
 				if err != nil {
@@ -77,23 +78,29 @@ func keepalivedBench(t *T, advert time.Duration) bench {
 	return bench{l, a.Kill, a.Stop, a.Stop, a.Pause}
 }
 
+// pairsAtATime are measured side by side: most of a round is waiting.
+const pairsAtATime = 3
+
 func measureEnd(bin string, rounds int, advert time.Duration, f end, make func(*T, time.Duration) bench) (silence, two []time.Duration, err error) {
-	for range rounds {
-		r := scenario.Play(scenario.Scenario{Name: f.name, Run: func(t *T) {
-			b := make(t, advert)
-			stop := b.lab.measure(probe.Config{UDP: time.Millisecond})
-			time.Sleep(500 * time.Millisecond)
-			f.do(b)
-			time.Sleep(4*advert + 2*time.Second)
-			report := stop()
-			longest, _ := report.UDP.Silence()
-			silence, two = append(silence, longest), append(two, report.Wire.TwoOwners())
-		}}, bin)
+	var mu sync.Mutex
+	round := scenario.Scenario{Name: f.name, Run: func(t *T) {
+		b := make(t, advert)
+		stop := b.lab.measure(probe.Config{UDP: time.Millisecond})
+		time.Sleep(500 * time.Millisecond)
+		f.do(b)
+		time.Sleep(4*advert + 2*time.Second)
+		report := stop()
+		longest, _ := report.UDP.Silence()
+		mu.Lock()
+		defer mu.Unlock()
+		silence, two = append(silence, longest), append(two, report.Wire.TwoOwners())
+	}}
+	scenario.Run(slices.Repeat([]scenario.Scenario{round}, rounds), bin, pairsAtATime, func(r scenario.Result) {
 		if !r.OK {
-			return nil, nil, fmt.Errorf("%s", strings.Join(append(r.Failures, r.Log...), "\n"))
+			err = errors.New(strings.Join(append(r.Failures, r.Log...), "\n"))
 		}
-	}
-	return silence, two, nil
+	})
+	return silence, two, err
 }
 
 // spread is the median with the extremes, in milliseconds.
