@@ -44,7 +44,7 @@ SLOW := ./core/pluginhost ./sdk/conformance ./sdk/plugintest ./sdk/power ./plugi
 	./plugins/exec ./plugins/nginx ./plugins/process
 
 .DEFAULT_GOAL := build
-.PHONY: help build go driver tools fmt gen check format vet lint gen-check arch unit race processes servers sim mutants sample test e2e interop nemesis kernel demo bench fuzz deps \
+.PHONY: help build go driver tools fmt gen check format vet lint gen-check arch unit race processes slow tutorial own-module servers sim mutants sample test e2e interop nemesis kernel demo bench fuzz deps \
 	demo-deps install clean
 
 help: ## list the targets
@@ -117,12 +117,19 @@ race: go $(GOTESTSUM)
 	@$(AGAIN) "$$($(GO) list ./core/... ./sdk/... ./plugins/... ./cmd/... | grep -vE '$(subst $() ,|,$(patsubst ./%,/%$$,$(PURE) $(SLOW)))')" -- -race
 
 processes: go $(GOTESTSUM) ## the tests that build and run plugins: host, conformance, examples, tutorial
-	@$(AGAIN) "$(SLOW)" -- -race
+	@$(MAKE) --no-print-directory -j3 --output-sync=target slow tutorial own-module
+
+slow:
+	@$(AGAIN) "$(SLOW)" -- -race -p 4
+
+tutorial:
 	$(GO) test ./tests/examples
+
+own-module:
 	cd plugins/shoutrrr && $(GO) test -race ./...
 
 servers: go $(GOTESTSUM) ## the bundled plugins against real servers, which the tests start
-	@$(AGAIN) ./plugins/... -- -tags servers -run '$(RUN)'
+	@$(AGAIN) ./plugins/... -- -tags servers -count=1 -p 6 -run '$(RUN)'
 
 sim: go ## the simulation; SEED= plays one seed, HOURS= simulated hours (60, of one seed 1), REPLAY= the scenario in a file
 	@cd tests/sim && $(GO) test -count=1 -run '$(if $(REPLAY),Replay,$(if $(SEED),Worlds))' $(if $(SEED),-seed $(SEED)) $(if $(HOURS),-hours $(HOURS)) \

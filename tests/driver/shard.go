@@ -36,7 +36,7 @@ type shard struct {
 
 // divide puts what needs IPVS into guests, one on each processor, where the host's kernel lacks it.
 func divide(chosen []e2e.Scenario, where string) ([]shard, error) {
-	host := shard{name: "host", cpu: -1, parallel: 3}
+	host := shard{name: "host", cpu: -1, parallel: 6}
 	guests := make([]shard, min(runtime.NumCPU(), 2))
 	next, ipvs := 0, where == "host" || where == "auto" && hostHasIPVS()
 	for _, s := range chosen {
