@@ -41,7 +41,9 @@ TEST_PACKAGES := $(DEMO_PACKAGES) keepalived frr iproute2 python3-grpcio python3
 PURE := ./core/vrrp ./core/health ./core/heartbeat ./core/desired ./core/event ./core/node
 # Packages whose tests build and run many processes; they are no part of the fast check.
 SLOW := ./core/pluginhost ./sdk/conformance ./sdk/plugintest ./sdk/power ./plugins/fenceagent ./plugins/fencewebhook ./plugins/redfish \
-	./plugins/exec ./plugins/nginx ./plugins/process
+	./plugins/exec ./plugins/nginx ./plugins/process ./cmd/vipward-plugins
+# The command runs scripts, each step a process: under the race detector that takes minutes, and its goroutines are the core's.
+SCRIPTS := ./cmd/vipward
 
 .DEFAULT_GOAL := build
 .PHONY: help build go driver tools fmt gen check format vet lint gen-check arch unit race processes slow tutorial own-module servers sim mutants sample test e2e interop nemesis kernel demo bench fuzz deps \
@@ -111,10 +113,10 @@ arch: go
 	$(GO) test ./tests/layers
 
 unit: go
-	$(GO) test $(PURE) ./tests/lab/... ./tests/e2e ./tests/interop
+	$(GO) test $(PURE) $(SCRIPTS) ./tests/lab/... ./tests/e2e ./tests/interop
 
 race: go $(GOTESTSUM)
-	@$(AGAIN) "$$($(GO) list ./core/... ./sdk/... ./plugins/... ./cmd/... | grep -vE '$(subst $() ,|,$(patsubst ./%,/%$$,$(PURE) $(SLOW)))')" -- -race
+	@$(AGAIN) "$$($(GO) list ./core/... ./sdk/... ./plugins/... ./cmd/... | grep -vE '$(subst $() ,|,$(patsubst ./%,/%$$,$(PURE) $(SLOW) $(SCRIPTS)))')" -- -race
 
 processes: go $(GOTESTSUM) ## the tests that build and run plugins: host, conformance, examples, tutorial
 	@$(MAKE) --no-print-directory -j3 --output-sync=target slow tutorial own-module

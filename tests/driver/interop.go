@@ -20,7 +20,7 @@ func runInterop(ctx context.Context, args []string) (int, error) {
 	flags := flag.NewFlagSet("interop", flag.ExitOnError)
 	bin := flags.String("bin", "bin", "the `directory` of the binaries")
 	match := flags.String("run", "", "play the cells whose line matches this `regexp`")
-	parallel := flags.Int("parallel", 12, "cells at a `time`: most of their time is waiting")
+	parallel := flags.Int("parallel", 16, "cells at a `time`: most of their time is waiting")
 	inside := flags.Bool("inside", false, "play in this very process")
 	_ = flags.Parse(args) // ExitOnError
 	dir, err := filepath.Abs(*bin)
