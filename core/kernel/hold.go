@@ -35,16 +35,12 @@ func (k *keeper) apply(now time.Time) {
 	for _, name := range k.virtual.raise(now) {
 		delete(k.links, name) // it may have been made again
 	}
-	want := slices.Collect(maps.Values(k.want))
-	add, remove := desired.DiffAddresses(want, slices.Collect(maps.Keys(k.held)))
-	renew := slices.DeleteFunc(want, func(a desired.Address) bool {
-		_, held := k.held[a.AddressKey]
-		return !held || k.has(a)
-	})
-	slices.SortFunc(renew, func(a, b desired.Address) int {
-		return cmp.Or(k.held[a.AddressKey].until.Compare(k.held[b.AddressKey].until), compareKeys(a.AddressKey, b.AddressKey))
-	})
-	due := slices.DeleteFunc(append(add, renew...), func(a desired.Address) bool { return !k.mayTry(now, a.AddressKey) })
+	var add []desired.Address
+	var remove []desired.AddressKey
+	if !k.complete() {
+		add, remove = desired.DiffAddresses(slices.Collect(maps.Values(k.want)), slices.Collect(maps.Keys(k.held)))
+	}
+	due := slices.DeleteFunc(append(add, k.renewals()...), func(a desired.Address) bool { return !k.mayTry(now, a.AddressKey) })
 	for some := range slices.Chunk(due, atOnce) {
 		k.add(some)
 	}
@@ -56,6 +52,30 @@ func (k *keeper) apply(now time.Time) {
 		}
 	}
 	k.virtual.lower()
+}
+
+// complete tells whether just the wished addresses are held, as it mostly is.
+func (k *keeper) complete() bool {
+	for key := range k.want {
+		if _, held := k.held[key]; !held {
+			return false
+		}
+	}
+	return len(k.want) == len(k.held)
+}
+
+// renewals are the addresses that are held, and not as they are wished; those first whose lease ends first.
+func (k *keeper) renewals() []desired.Address {
+	var renew []desired.Address
+	for key, a := range k.want {
+		if _, held := k.held[key]; held && !k.has(a) {
+			renew = append(renew, a)
+		}
+	}
+	slices.SortFunc(renew, func(a, b desired.Address) int {
+		return cmp.Or(k.held[a.AddressKey].until.Compare(k.held[b.AddressKey].until), compareKeys(a.AddressKey, b.AddressKey))
+	})
+	return renew
 }
 
 func compareKeys(a, b desired.AddressKey) int {

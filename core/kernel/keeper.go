@@ -56,16 +56,15 @@ func newKeeper(t table, a *announcer, v *virtual, r *routes, log *slog.Logger) *
 
 // set takes a new wish and applies it. The first one begins with a look at what the kernel holds already.
 func (k *keeper) set(now time.Time, w *desired.State, first bool) {
-	want := make(map[desired.AddressKey]desired.Address, len(w.Addresses))
+	clear(k.want)
 	for _, a := range w.Addresses {
-		want[a.AddressKey] = a
+		k.want[a.AddressKey] = a
 	}
 	for key := range k.failed {
-		if _, wanted := want[key]; !wanted {
+		if _, wanted := k.want[key]; !wanted {
 			k.resolve(key) // it is to be removed, and that is tried at once
 		}
 	}
-	k.want = want
 	k.virtual.set(w.VMACs)
 	k.routes.set(w)
 	k.announce.set(now, w.Announcements)

@@ -69,10 +69,8 @@ func (n *Node) ownFault(i *instance) string {
 	if status, reason := n.linkStatus(i.cfg.Interface); status == health.Down {
 		return reason
 	}
-	for _, a := range i.cfg.Addresses {
-		if reason := i.refused[a.key()]; reason != "" {
-			return fmt.Sprintf("the kernel refuses %s on %s: %s", a.Prefix, a.Interface, reason)
-		}
+	if reason := i.refusedFault(); reason != "" {
+		return reason
 	}
 	if reason := i.pathFault(); reason != "" {
 		return reason
@@ -128,4 +126,17 @@ func (n *Node) undecided(now time.Time, i *instance) (why string, until time.Tim
 		}
 	}
 	return "", time.Time{}
+}
+
+// refusedFault is why the instance must not take part for want of an address; empty for none.
+func (i *instance) refusedFault() string {
+	if len(i.refused) == 0 {
+		return ""
+	}
+	for _, a := range i.cfg.Addresses {
+		if reason := i.refused[a.key()]; reason != "" {
+			return fmt.Sprintf("the kernel refuses %s on %s: %s", a.Prefix, a.Interface, reason)
+		}
+	}
+	return ""
 }
