@@ -204,7 +204,7 @@ func (e *engine) watchDrains(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if s := e.loop.Snapshot(); s != nil {
+		if s := e.loop.snapshot.Load(); s != nil {
 			traffic, at := e.services.StatsAt()
 			told = e.tellDrained(s, traffic, at, told)
 		}
