@@ -347,7 +347,7 @@ func (i *instance) condition() string {
 		return "ISOLATED"
 	case i.router.State() == vrrp.Hold && g.verdict.Decision == guard.Blocked:
 		return "BLOCKED"
-	case i.router.State() == vrrp.Hold:
+	case i.router.State() == vrrp.Hold, i.standsBack() != "":
 		return "HOLD"
 	case !g.suspected.IsZero() && i.router.State() == vrrp.Backup:
 		return "SUSPECT"

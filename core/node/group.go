@@ -160,7 +160,8 @@ func (i *instance) explain() string {
 	return i.router.State().String() + ", " + why
 }
 
-// standsBack is why a member is in BACKUP though it would be master alone; empty where it is not so.
+// standsBack is why the router is in BACKUP though it would be master alone: the status says HOLD then. It is empty where it is not so.
+// No event tells of it, for most of it lasts for milliseconds.
 func (i *instance) standsBack() string {
 	why := i.router.Wants()
 	if why == "" || i.router.State() == vrrp.Hold {

@@ -246,8 +246,8 @@ func TestASilentLinkDoesNotTearTheGroupApart(t *testing.T) {
 	d.want("MM/BB")
 	d.wantEvent("lb2 group all: group.waits (db would be MASTER (no advert from 10.0.1.1 for")
 	d.wantEvent("and web is not: BACKUP, 10.0.0.1 is its master, with priority 150; look whether the peer has the same group")
-	if reason := d.nodes[1].Snapshot(d.now).Instances[1].Reason; !strings.HasSuffix(reason, "waits for web of sync group all") {
-		t.Errorf("Reason = %q does not say what db waits for", reason)
+	if db := d.nodes[1].Snapshot(d.now).Instances[1]; db.State != vrrp.Hold || !strings.HasSuffix(db.Reason, "waits for web of sync group all") {
+		t.Errorf("db is %s, and its reason %q; want HOLD, and what it waits for", db.State, db.Reason)
 	}
 	if n := strings.Count(strings.Join(d.events, "\n"), "group.waits"); n != 1 {
 		t.Errorf("it was told %d times, want once", n)

@@ -220,6 +220,15 @@ func TestAWedgedMasterIsWaitedForAndHeldAgainst(t *testing.T) {
 	p.dead[0], p.wedged[0] = true, true
 	p.run(5 * time.Second)
 	p.want("- BACKUP")
+	told := len(p.events[1])
+	s := p.nodes[1].Snapshot(p.now).Instances[0]
+	if age := p.now.Sub(s.Since); s.State != vrrp.Hold || age <= 0 || age > 2*time.Second || !strings.Contains(s.Reason, "lease") || s.Guard.Condition != "HOLD" {
+		t.Errorf("while it waits for the lease of its peer the status says %s (%s) for %v: %s", s.State, s.Guard.Condition, age, s.Reason)
+	}
+	p.run(50 * time.Millisecond)
+	if len(p.events[1]) != told {
+		t.Errorf("it is told of in events:\n%s", eventLines(p.events[1][told:]))
+	}
 	p.run(5 * time.Second)
 	p.want("- HOLD")
 	p.wantEvent(1, "instance.takeover_refused", "a machine of lb1")

@@ -46,7 +46,8 @@ type SyncStatus struct {
 type InstanceStatus struct {
 	// Config is what the instance works from.
 	Config Instance
-	State  vrrp.State
+	// State is HOLD as well while a backup waits for evidence, or for its sync group, before it takes over.
+	State vrrp.State
 	// Since is when it entered the state, Reason why.
 	Since  time.Time
 	Reason string

@@ -46,7 +46,7 @@ func (n *Node) instanceStatus(now time.Time, i *instance) InstanceStatus {
 		s.Reason = i.waiting
 	}
 	if why := i.standsBack(); why != "" {
-		s.Reason = why
+		s.State, s.Since, s.Reason = vrrp.Hold, i.guard.wanted, why
 	}
 	if why := n.defers(now, i); why != "" {
 		s.Reason += "; " + why
