@@ -11,12 +11,6 @@ import (
 	"github.com/vipward/vipward/core/vrrp"
 )
 
-// An address that the kernel refuses puts its instance into FAULT for retryFirst, doubled each time up to retryMost.
-const (
-	retryFirst = 5 * time.Second
-	retryMost  = time.Minute
-)
-
 // instance is one virtual router with what hangs on it: its VIPs, their leases and announcements, its tracks.
 type instance struct {
 	cfg    Instance
@@ -42,6 +36,8 @@ type instance struct {
 	pathless map[string]string             // routes and rules that the kernel refuses, by text, with the reason
 	retryAt  time.Time                     // when a refused address is tried again; zero for none
 	retry    time.Duration
+	shy      time.Time // it takes nothing from a master of lower priority before, for the kernel would refuse it again; zero for not so
+	patience time.Duration
 
 	deferred     time.Time // no preemption before, as the router was told
 	toldDeferral bool
@@ -141,31 +137,6 @@ func (n *Node) settle(now time.Time, i *instance) {
 	}
 	n.settleSync(now, i)
 	n.tick(now, i)
-}
-
-// retryRefused lets refused addresses be tried again when it is time. The rest of a sync group depends on it.
-func (n *Node) retryRefused(now time.Time) {
-	for _, i := range n.touched {
-		if !n.stopping && !i.retryAt.IsZero() && !now.Before(i.retryAt) {
-			i.retryAt = time.Time{}
-			i.dumb, i.mute, i.unsent = "", time.Time{}, false
-			clear(i.refused)
-			clear(i.pathless)
-			n.everything = true
-		}
-	}
-}
-
-// reopen has what the kernel has refused tried again at once where its interface has come, or was made again.
-func (n *Node) reopen(now time.Time, in Links) {
-	for _, i := range n.instances {
-		for k := range i.refused {
-			if index := in[k.Interface].Index; index != 0 && index != n.links[k.Interface].Index && !i.retryAt.IsZero() {
-				i.retryAt = now
-				n.touch(i)
-			}
-		}
-	}
 }
 
 // tick lets a deadline act that has come, whatever input brought the instant.
@@ -397,7 +368,7 @@ func (n *Node) applied(now time.Time, in Applied) {
 			}
 		}
 		if len(in.Failed)+len(in.FailedRoutes) == 0 && i.holds && len(i.refused) == 0 {
-			i.retry = 0
+			i.retry, i.patience, i.shy = 0, 0, time.Time{}
 		}
 	}
 	n.routesApplied(now, in)
@@ -407,14 +378,4 @@ func (n *Node) applied(now time.Time, in Applied) {
 			Reason: "somebody else had removed it from " + k.Interface + "; it was put back",
 		})
 	}
-}
-
-func (n *Node) refuse(now time.Time, i *instance, k desired.AddressKey, reason string) {
-	i.refused[k] = reason
-	i.retry = min(max(2*i.retry, retryFirst), retryMost)
-	i.retryAt = now.Add(i.retry)
-	n.emit(event.Event{
-		Code: "address.refused", Severity: event.Critical, Kind: event.Address, Subject: k.Prefix.String(),
-		Reason: reason + "; the next try is in " + i.retry.String(),
-	})
 }

@@ -93,11 +93,9 @@ func (i *instance) lack(text, reason string) {
 
 func (n *Node) refusePath(now time.Time, i *instance, text, reason string) {
 	i.lack(text, reason)
-	i.retry = min(max(2*i.retry, retryFirst), retryMost)
-	i.retryAt = now.Add(i.retry)
 	n.emit(event.Event{
 		Code: "route.refused", Severity: event.Critical, Kind: event.Route, Subject: text, Notify: i.cfg.Notify,
-		Reason: reason + "; the next try is in " + i.retry.String(),
+		Reason: reason + i.backOff(now),
 	})
 }
 

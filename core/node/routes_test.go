@@ -57,7 +57,7 @@ func TestRefusedRouteTakesTheInstanceOutAndIsTriedAgain(t *testing.T) {
 	r.give(Applied{FailedRoutes: map[string]string{fromVIP.String(): "set it: file exists"}})
 	r.wantState(vrrp.Fault)
 	r.wantEvent("the kernel refuses a route or rule: set it: file exists")
-	r.wantEvent("set it: file exists; the next try is in 5s")
+	r.wantEvent("set it: file exists; it takes part again in 5s, and for 1m0s only where there is no other master")
 	r.wantRoutes(0)
 	r.wait(retryFirst)
 	r.wantState(vrrp.Backup)

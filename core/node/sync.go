@@ -78,7 +78,8 @@ func (n *Node) listen(now time.Time) {
 	}
 }
 
-// settleSync has an instance leave a master of lower priority alone until this node knows its connections.
+// settleSync has an instance leave a master of lower priority alone until this node knows its connections, or may hope that the kernel
+// no longer refuses what it needs.
 func (n *Node) settleSync(now time.Time, i *instance) {
 	until := n.deferral(i)
 	if !until.Equal(i.deferred) {
@@ -93,7 +94,10 @@ func (n *Node) settleSync(now time.Time, i *instance) {
 }
 
 // deferral is when the instance may preempt; zero for at any time.
-func (n *Node) deferral(i *instance) time.Time {
+func (n *Node) deferral(i *instance) time.Time { return latest(i.shyUntil(), n.ignorance(i)) }
+
+// ignorance is when this node knows the connections of the master, as far as it waits for that.
+func (n *Node) ignorance(i *instance) time.Time {
 	if !i.cfg.PreemptWhenSynced || n.cfg.Sync.Instance == "" || i.router.State() != vrrp.Backup {
 		return time.Time{}
 	}
@@ -110,6 +114,9 @@ func (n *Node) defers(now time.Time, i *instance) string {
 	worse := priority > 0 && priority < i.router.Effective() && i.cfg.VRRP.Preempt && i.router.Follows()
 	if !worse || !now.Before(i.deferred) {
 		return ""
+	}
+	if why := i.shies(); why != "" {
+		return fmt.Sprintf("does not preempt %s %s, for %v at most", addr, why, i.deferred.Sub(now).Round(time.Second))
 	}
 	what := "until it knows the connections of " + addr.String()
 	if n.listening.IsZero() {
