@@ -33,8 +33,8 @@ func TestANodeWhoseKernelRefusesTheVIPLeavesItsPeerAlone(t *testing.T) {
 	if s := p.nodes[0].Snapshot(p.now).Instances[0]; !strings.Contains(s.Reason, "does not preempt 10.0.0.2 since the kernel has refused what web needs") {
 		t.Errorf("the status says %q", s.Reason)
 	}
-	if n := p.refusing(time.Hour); n < 4 || n > 6 {
-		t.Errorf("lb1 took the VIP %d times within an hour, want 5: after 1, 2, 4, 8 and 16 minutes", n)
+	if n := p.refusing(20 * time.Minute); n < 3 || n > 4 {
+		t.Errorf("lb1 took the VIP %d times within 20 minutes, want 4: after 1, 2, 4 and 8 minutes", n)
 	}
 	p.want("BACKUP MASTER")
 }
