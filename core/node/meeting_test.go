@@ -68,3 +68,22 @@ func TestAMasterThatMissesItsPeerSpeaksMoreOften(t *testing.T) {
 		t.Errorf("a backup sends %d heartbeats in a second while it misses its master", p.beats)
 	}
 }
+
+func TestAReturnIsNoSecondMaster(t *testing.T) {
+	for _, silent := range []bool{false, true} {
+		p := healthyPair(t, nil)
+		p.dead[0] = true
+		p.run(10 * time.Second)
+		p.want("- MASTER")
+		p.dead[0], p.silent = false, silent
+		p.run(20 * time.Second)
+		p.want("MASTER BACKUP")
+		for k := range p.nodes {
+			for _, e := range p.events[k] {
+				if e.Code == "instance.dual_master" {
+					t.Errorf("lb%d, heartbeats lost: %v: %s", k+1, silent, e.Reason)
+				}
+			}
+		}
+	}
+}

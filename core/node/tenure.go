@@ -85,12 +85,20 @@ func (n *Node) tenureOf(now time.Time, i *instance) guard.Tenure {
 		}
 	}
 	if !t.Master && i.guard.rival.IsZero() {
-		_, _, since := i.router.Rival(now)
-		if !since.IsZero() {
-			i.guard.rival = since
-		}
+		i.guard.rival = n.rival(now, i).Since
 	}
 	return t
+}
+
+// rival is another master whose adverts are heard, unless it has said since then that it is none: a loser tells once that there were two.
+func (n *Node) rival(now time.Time, i *instance) vrrp.Rival {
+	r := i.router.Rival(now)
+	for _, m := range n.members {
+		if c, spoken := m.instances[i.cfg.Name]; spoken && !c.ofMaster() && !c.at.Before(r.Last) && slices.Contains(m.addresses(), r.Addr) {
+			return vrrp.Rival{}
+		}
+	}
+	return r
 }
 
 // rivalry is for how long a member has said that it is MASTER as well.
@@ -104,19 +112,20 @@ func (i *instance) rivalry(now time.Time) time.Duration {
 // tellRival tells of two masters when it lasts for longer than an election takes, and measures it.
 func (n *Node) tellRival(now time.Time, i *instance, t guard.Tenure) {
 	g := &i.guard
-	addr, priority, since := i.router.Rival(now)
-	if since.IsZero() && !t.Master {
+	r := n.rival(now, i)
+	if !r.Addr.IsValid() && !t.Master {
 		n.endRival(now, i)
 		return
 	}
-	if g.rivalTold || now.Sub(g.rival) < 3*i.cfg.VRRP.Interval {
+	goesOn := r.Last.Sub(r.Since) >= i.cfg.VRRP.Interval
+	if g.rivalTold || now.Sub(g.rival) < 3*i.cfg.VRRP.Interval || !goesOn && !t.Master {
 		return
 	}
 	g.rivalTold = true
 	why := t.Name + " says that it is MASTER as well"
-	if addr.IsValid() {
+	if goesOn {
 		why = fmt.Sprintf("%v goes on to advertise with priority %d, against %d here: it does not hear this node; look for what drops IP protocol 112 on the way there",
-			addr, priority, i.router.Effective())
+			r.Addr, r.Priority, i.router.Effective())
 	}
 	n.emit(event.Event{
 		Code: "instance.dual_master", Severity: event.Critical, Kind: event.Instance, Subject: i.cfg.Name, Reason: why, Notify: i.cfg.Notify,
@@ -221,9 +230,8 @@ func (n *Node) defend(now time.Time, i *instance) {
 // pace is when a master has to look around again, while there is another one.
 func (n *Node) pace(now time.Time, i *instance) {
 	g := &i.guard
-	_, _, since := i.router.Rival(now)
 	switch {
-	case !i.isMaster() || n.stopping || since.IsZero() && g.rival.IsZero():
+	case !i.isMaster() || n.stopping || !i.router.Rival(now).Addr.IsValid() && g.rival.IsZero():
 		g.around = time.Time{}
 	case !now.Before(g.around):
 		g.around = now.Add(tenureEvery)

@@ -144,13 +144,21 @@ func (r *Router) Preempts(now time.Time) bool {
 	return r.effective == 255 || r.cfg.Preempt && !r.yielded && !now.Before(r.preemptAt) && !now.Before(r.deferred)
 }
 
-// Rival is another master of lower rank that this one keeps hearing, and since when. It is invalid where none was heard for a down
-// interval.
-func (r *Router) Rival(now time.Time) (addr netip.Addr, priority uint8, since time.Time) {
+// Rival is another master of lower rank that this one hears.
+type Rival struct {
+	// Addr of it; invalid for none.
+	Addr     netip.Addr
+	Priority uint8
+	// Since and Last are when it was heard first, and last.
+	Since, Last time.Time
+}
+
+// Rival is one that was heard within a down interval.
+func (r *Router) Rival(now time.Time) Rival {
 	if v := r.rival; r.state == Master && v.addr.IsValid() && now.Sub(v.last) < r.MasterDown() {
-		return v.addr, v.priority, r.rivalSince
+		return Rival{v.addr, v.priority, r.rivalSince, v.last}
 	}
-	return netip.Addr{}, 0, time.Time{}
+	return Rival{}
 }
 
 // hearRival notes a master of lower rank.

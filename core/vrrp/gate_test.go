@@ -151,8 +151,8 @@ func TestAMasterResistsForAFewIntervals(t *testing.T) {
 			t.Fatalf("after %d adverts of higher priority it is %s, want MASTER", k+1, r.State())
 		}
 	}
-	if addr, priority, since := r.Rival(now); addr.String() != "10.0.0.2" || priority != 150 || now.Sub(since) != 2*time.Second {
-		t.Errorf("the rival is %v with priority %d for %v, want 10.0.0.2 with 150 for 2s", addr, priority, now.Sub(since))
+	if v := r.Rival(now); v.Addr.String() != "10.0.0.2" || v.Priority != 150 || now.Sub(v.Since) != 2*time.Second {
+		t.Errorf("the rival is %v with priority %d for %v, want 10.0.0.2 with 150 for 2s", v.Addr, v.Priority, now.Sub(v.Since))
 	}
 	now = now.Add(time.Second)
 	r.Step(now, Timeout{})
@@ -168,7 +168,7 @@ func TestARivalIsForgottenWhenItFallsSilent(t *testing.T) {
 		now = now.Add(time.Second)
 		r.Step(now, Timeout{})
 	}
-	if addr, _, _ := r.Rival(now); addr.IsValid() {
-		t.Errorf("the rival is %v after 4 s of silence, want none", addr)
+	if v := r.Rival(now); v.Addr.IsValid() {
+		t.Errorf("the rival is %v after 4 s of silence, want none", v.Addr)
 	}
 }
