@@ -2,11 +2,11 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"time"
 
+	"github.com/vipward/vipward/tests/lab/fencer"
 	"github.com/vipward/vipward/tests/lab/proc"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
@@ -16,23 +16,13 @@ const hold = down + 3*time.Second
 
 // fenced is a pair of which each node can fence the other by a script that does as it is told.
 func fenced(t *T, fencing string) *lab {
-	text := "\nfencer \"exec\" \"power\" {\n  off     = [%[1]q, \"off\"]\n  status  = [%[1]q, \"status\"]\n  poll    = \"100ms\"\n  timeout = \"3s\"\n}\n"
+	text := "\n" + fencer.Block(t.Dir, 3*time.Second)
 	for _, name := range []string{topology.LB1, topology.LB2} {
-		text += "fencing \"" + name + "\" {\n" + fencing + "\n  level { devices = [\"power\"] }\n}\n"
+		text += "fencing \"" + name + "\" {\n" + fencing + "\n  level { devices = [\"" + fencer.Name + "\"] }\n}\n"
 	}
-	l := newPair(t, edit{"\nvrrp_instance \"web\" {", fmt.Sprintf(text, filepath.Join(t.Dir, "power")) + "\nvrrp_instance \"web\" {"})
-	l.fencer("works")
+	l := newPair(t, edit{"\nvrrp_instance \"web\" {", text + "\nvrrp_instance \"web\" {"})
+	t.Must(fencer.Write(t.Dir, fencer.Confirms))
 	return l
-}
-
-// fencer writes the script. It works: the node reads off; it fails: the node reads on, whatever was asked for; or it hangs.
-func (l *lab) fencer(does string) {
-	script := map[string]string{
-		"works": "[ $1 = off ] || exit 2", "fails": "[ $1 = status ]", "hangs": "exec sleep 60",
-	}[does]
-	path := filepath.Join(l.Dir, "power")
-	l.Must(os.WriteFile(path+".new", []byte("#!/bin/sh\n"+script+"\n"), 0o755))
-	l.Must(os.Rename(path+".new", path))
 }
 
 // tells tells whether a director tells of an event.
@@ -69,7 +59,7 @@ func fenceRequired(t *T) {
 func fenceFails(t *T) {
 	l := fenced(t, `  mode = "required"`)
 	l.up()
-	l.fencer("fails")
+	t.Must(fencer.Write(t.Dir, fencer.Fails))
 	l.lb1.kill()
 	time.Sleep(hold)
 	l.alone("")
@@ -100,7 +90,7 @@ func fenceDry(t *T) {
 	})
 	l.lb1.start()
 	l.lb1.await("MASTER", down+notice+slack)
-	l.fencer("hangs")
+	t.Must(fencer.Write(t.Dir, fencer.Hangs))
 	l.lb1.do("failover", "web")
 	l.lb2.await("MASTER", slack)
 	l.lb2.kill()

@@ -2,8 +2,12 @@ package nemesis
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
 	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/vipward/vipward/tests/lab/topology"
 )
@@ -21,17 +25,34 @@ func (p *pair) bootBoth() {
 	<-done
 }
 
-// bootBackup has the node with the lower priority find itself alone, and the other one come later.
+// bootBackup kills both, and has the node with the lower priority find itself alone.
 func (p *pair) bootBackup() {
+	p.killBoth()
+	time.Sleep(lease)
 	p.lb2.boot()
-	p.Eventually("lb2 alone has the VIP", takeover(p.advert)+5*time.Second, func() error {
-		names, err := p.owners()
-		if err == nil && strings.Join(names, " ") != topology.LB2 {
-			err = errAwaited
+}
+
+// restart kills the daemon of lb1 alone and starts it again.
+func (p *pair) restart() { p.lb1.die() }
+
+// killOne kills the child of lb1's daemon whose command line contains a text.
+func (p *pair) killOne(text string) {
+	for _, pid := range p.lb1.Tree()[1:] {
+		line, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
+		if strings.Contains(string(line), text) {
+			p.Must(unix.Kill(pid, unix.SIGKILL))
+			return
 		}
-		return err
-	})
-	p.lb1.boot()
+	}
+	p.Fatalf("no process of lb1 is called %q", text)
+}
+
+// checked has the instance depend on a check.
+func checked(*pair, string) setup {
+	return setup{
+		blocks:   "checker \"exec\" \"alive\" {\n  command  = [\"/bin/true\"]\n  interval = \"500ms\"\n  timeout  = \"500ms\"\n}\n",
+		instance: "  track \"checker\" { name = \"alive\" }\n",
+	}
 }
 
 func (p *pair) heal() {
@@ -54,10 +75,10 @@ func (p *pair) flap() {
 	}
 }
 
-// told counts the alarms that were given so far; of another make, none.
+// told counts the alarms that were given so far, as far as the daemon still runs that gave them; of another make, none.
 func (p *pair) told(a alarm) (n int) {
 	d, ok := map[string]daemon{topology.LB1: p.lb1, topology.LB2: p.lb2}[a.node].(*ours)
-	if !ok {
+	if !ok || !d.Running() {
 		return 0
 	}
 	text, err := d.API().Get("/v1/events")
@@ -72,32 +93,4 @@ func (p *pair) told(a alarm) (n int) {
 		}
 	}
 	return n
-}
-
-// breakFile has both daemons read a file that says nothing sensible.
-func (p *pair) breakFile() {
-	for _, d := range []daemon{p.lb1, p.lb2} {
-		d := d.(*ours)
-		d.Write("vrrp_instance \"web\" {\n")
-		if err := d.API().Post("/v1/reload", struct{}{}); err == nil {
-			p.Errorf("the broken file was accepted")
-		}
-	}
-}
-
-func (p *pair) mendFile() {
-	for _, d := range []daemon{p.lb1, p.lb2} {
-		d := d.(*ours)
-		d.Write(p.configuration())
-		p.Must(d.API().Post("/v1/reload", struct{}{}))
-	}
-}
-
-// squat gives the VIP to a real server, as a careless administrator would; evict takes it away.
-func (p *pair) squat() { p.squatter("add") }
-func (p *pair) evict() { p.squatter("del") }
-
-func (p *pair) squatter(verb string) {
-	_, err := p.Node(topology.RS1).Output("ip", "address", verb, topology.VIP.String()+"/32", "dev", "eth0")
-	p.Must(err)
 }

@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"slices"
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/topology"
@@ -9,31 +10,45 @@ import (
 // fault is one thing that happens to a pair whose master is lb1.
 type fault struct {
 	name string
-	// do lets it happen, undo ends it; none for what ends by itself. Between the two it lasts.
+	// with is what the configuration has besides, for one node; nil for nothing.
+	with func(p *pair, node string) setup
+	// only is the one interval of adverts at which it is played; 0 for each.
+	only time.Duration
+	// needs says what this machine lacks for it; nil for what every machine has.
+	needs func() error
+	// do lets it happen, undo ends it; none for what ends by itself. Between the two it lasts, or, where next is to take over, until
+	// that is done.
 	do, undo func(*pair)
 	lasts    func(advert time.Duration) time.Duration
-	// alarm is the event that tells of it; the zero value for none.
+	next     string
+	// alarm is the event that tells of it; the zero value for none. Where it ends the fault, it lasts a second longer than until then.
 	alarm alarm
+	ended bool
 	// overlap is how long two machines may answer for the VIP meanwhile, on the client's segment.
 	overlap func(advert time.Duration) time.Duration
 	// silence is how long nobody may answer; none where it lasts as long as the fault, or is not the point.
 	silence func(advert time.Duration) time.Duration
 	// moves is how often the VIP may change its owner from the fault to the end of its healing.
 	moves int
+	// shown is what else must be true when it has lasted.
+	shown func(*pair)
+	// few is how many rounds one pair can play; 0 for any number.
+	few int
 	// oursOnly is set where keepalived has nothing to compare.
 	oursOnly bool
 }
 
-// alarm is an event of one node, whose reason contains a text.
-type alarm struct{ node, code, text string }
+// alarm is an event of one node, whose reason contains a text. What is told once a minute is told in one round of a pair.
+type alarm struct {
+	node, code, text string
+	seldom           bool
+}
 
 // The alarms of an owner and of its backup.
 var (
-	tookOver   = alarm{topology.LB2, "instance.takeover", ""}
-	pathBroken = alarm{topology.LB2, "instance.advert_path_broken", ""}
-	cutOff     = alarm{topology.LB1, "instance.state", "cut off"}
-	refused    = alarm{topology.LB1, "config.refused", ""}
-	conflict   = alarm{topology.LB1, "address.conflict", "02:77:00:00:00:0b"} // of rs1
+	tookOver   = alarm{node: topology.LB2, code: "instance.takeover"}
+	pathBroken = alarm{node: topology.LB2, code: "instance.advert_path_broken"}
+	cutOff     = alarm{node: topology.LB1, code: "instance.state", text: "cut off"}
 )
 
 func down(advert time.Duration) time.Duration { return 3*advert + advert*(256-backup)/256 }
@@ -46,15 +61,15 @@ func takeover(advert time.Duration) time.Duration { return max(down(advert), lea
 
 func never(time.Duration) time.Duration { return 0 }
 
-// meeting is for how long two that both became master while the link was cut may both answer each time that it is not: until the next
-// advert, which may fall into the next cut.
-const meeting = 450 * time.Millisecond
-
-// found is when a master has found out that a stranger answers, who never announced himself: it asks each ten seconds.
-const found = 10500 * time.Millisecond
+// meeting is for how long two that both became master while the link was cut may both answer each time that it is not: until the first
+// heartbeat, and the address is removed.
+const meeting = 60 * time.Millisecond
 
 // flaps is how often a link that flaps is cut.
 const flaps = 8
+
+// through is when what does not move the VIP has had the time to.
+func through(advert time.Duration) time.Duration { return down(advert) + time.Second }
 
 func settle(advert time.Duration) time.Duration {
 	return takeover(advert) + time.Second
@@ -65,50 +80,94 @@ func of(d time.Duration) func(time.Duration) time.Duration {
 }
 
 // faults is the table. What is lost over preemption, when the node with the higher priority is back, is measured apart.
-func faults() []fault {
+func faults() []fault { return slices.Concat(deaths(), cuts(), mistakes(), fencings(), boots()) }
+
+// restarted names a fault whose bounds depend on the interval.
+const restarted = "SIGKILL of the daemon alone, which is started again"
+
+// deaths are ends and stops of processes.
+func deaths() []fault {
 	return []fault{
 		{
-			name: "SIGKILL of everything", do: (*pair).kill, undo: (*pair).boot, alarm: tookOver, lasts: settle,
-			overlap: never, silence: takeover, moves: 2,
+			name: "SIGKILL of everything", do: (*pair).kill, undo: (*pair).boot, lasts: settle, next: topology.LB2,
+			alarm: tookOver, overlap: never, silence: takeover, moves: 2,
 		},
 		{
 			name: "SIGKILL, started again at once", do: func(p *pair) { p.kill(); p.boot() }, lasts: settle,
 			overlap: never, silence: of(blip), moves: 0,
 		},
-		{name: "SIGSTOP for 3 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(3 * time.Second), overlap: never, silence: takeover, moves: 2},
-		{name: "SIGSTOP for 60 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(60 * time.Second), overlap: never, silence: takeover, moves: 2},
 		{
-			name: "its adverts do not reach the peer", do: func(p *pair) { p.Must(p.NoVRRP(topology.LB1, topology.LB2)) }, undo: (*pair).heal,
-			alarm: pathBroken, lasts: settle, overlap: never, silence: of(blip), moves: 0,
+			name: restarted, only: time.Second, with: checked, do: func(p *pair) { p.lb1.die() }, lasts: settle,
+			overlap: never, silence: of(blip), moves: 0,
+		},
+		{ // the time of a start is longer than the down interval: it is taken over from, and takes back
+			name: restarted, only: fast, with: checked, do: func(p *pair) { p.lb1.die() }, lasts: settle,
+			overlap: of(handover), silence: takeover, moves: 2,
 		},
 		{
-			name: "the peer's adverts do not reach it", do: func(p *pair) { p.Must(p.NoVRRP(topology.LB2, topology.LB1)) }, undo: (*pair).heal,
-			lasts: settle, overlap: never, silence: of(blip), moves: 0,
-		},
-		{name: "adverts pass neither way", do: (*pair).noAdverts, undo: (*pair).heal, alarm: pathBroken, lasts: settle, overlap: never, silence: of(blip), moves: 0},
-		{name: "it hears nothing", do: func(p *pair) { p.Must(p.Deaf(topology.LB1)) }, undo: (*pair).heal, alarm: cutOff, lasts: settle, overlap: never, moves: 2},
-		{
-			name: "it is not heard", do: func(p *pair) { p.Must(p.Mute(topology.LB1)) }, undo: (*pair).heal,
-			alarm: tookOver, lasts: settle, overlap: never, silence: takeover, moves: 2,
-		},
-		{
-			name: "its link carries nothing", do: func(p *pair) { p.Must(p.Dark(topology.LB1)) }, undo: (*pair).heal,
-			alarm: tookOver, lasts: settle, overlap: never, silence: takeover, moves: 2,
-		},
-		{
-			name: "its carrier is lost", do: func(p *pair) { p.Must(p.Cut(topology.LB1)) }, undo: (*pair).heal,
-			alarm: tookOver, lasts: settle, overlap: never, silence: takeover, moves: 2,
-		},
-		{name: "its link flaps each half second", do: (*pair).flap, undo: (*pair).heal, lasts: never, overlap: of(flaps * meeting), moves: 2*flaps + 1},
-		{
-			name: "reload of a broken file", do: (*pair).breakFile, undo: (*pair).mendFile, alarm: refused, lasts: of(time.Second),
+			name: "SIGKILL of its guardian", do: func(p *pair) { p.killOne("--guardian") }, undo: (*pair).restart, lasts: through,
 			overlap: never, silence: of(blip), moves: 0, oursOnly: true,
 		},
 		{
-			name: "a stranger takes the VIP", do: (*pair).squat, undo: (*pair).evict, alarm: conflict, lasts: of(found),
-			moves: 9, oursOnly: true,
+			name: "SIGKILL of a plugin", with: checked, do: func(p *pair) { p.killOne("vipward-plugin") }, lasts: through,
+			overlap: never, silence: of(blip), moves: 0, oursOnly: true,
 		},
+		{name: "SIGSTOP for 3 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(3 * time.Second), overlap: never, silence: takeover, moves: 2},
+		{
+			name: "frozen by its cgroup for 3 s", needs: canFreeze, do: (*pair).freeze, undo: (*pair).thaw, lasts: of(3 * time.Second),
+			overlap: never, silence: takeover, moves: 2,
+		},
+		{name: "SIGSTOP for 60 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(60 * time.Second), overlap: never, silence: takeover, moves: 2},
+	}
+}
+
+// cuts are faults of the network.
+func cuts() []fault {
+	return []fault{
+		{
+			name: "its adverts do not reach the peer", do: func(p *pair) { p.Must(p.NoVRRP(topology.LB1, topology.LB2)) }, undo: (*pair).heal,
+			lasts: through, alarm: pathBroken, overlap: never, silence: of(blip), moves: 0,
+		},
+		{
+			name: "the peer's adverts do not reach it", do: func(p *pair) { p.Must(p.NoVRRP(topology.LB2, topology.LB1)) }, undo: (*pair).heal,
+			lasts: through, overlap: never, silence: of(blip), moves: 0,
+		},
+		{
+			name: "adverts pass neither way", do: (*pair).noAdverts, undo: (*pair).heal, lasts: through,
+			alarm: pathBroken, overlap: never, silence: of(blip), moves: 0,
+		},
+		{
+			name: "it hears nothing", do: func(p *pair) { p.Must(p.Deaf(topology.LB1)) }, undo: (*pair).heal, lasts: settle, next: topology.LB2,
+			alarm: cutOff, overlap: never, moves: 2,
+		},
+		{
+			name: "it is not heard", do: func(p *pair) { p.Must(p.Mute(topology.LB1)) }, undo: (*pair).heal, lasts: settle, next: topology.LB2,
+			alarm: tookOver, overlap: never, silence: takeover, moves: 2,
+		},
+		{
+			name: "its link carries nothing", do: func(p *pair) { p.Must(p.Dark(topology.LB1)) }, undo: (*pair).heal, lasts: settle, next: topology.LB2,
+			alarm: tookOver, overlap: never, silence: takeover, moves: 2,
+		},
+		{
+			name: "its carrier is lost", do: func(p *pair) { p.Must(p.Cut(topology.LB1)) }, undo: (*pair).heal, lasts: settle, next: topology.LB2,
+			alarm: tookOver, overlap: never, silence: takeover, moves: 2,
+		},
+		{name: "its link flaps each half second", do: (*pair).flap, undo: (*pair).heal, lasts: never, overlap: of(flaps * meeting), moves: 2*flaps + 1},
+	}
+}
+
+// boots are starts: of both nodes, and of one that finds itself alone.
+func boots() []fault {
+	unseen := alarm{node: topology.LB2, code: "fence.blocked", seldom: true}
+	return []fault{
 		{name: "both are killed and booted at once", do: (*pair).killBoth, undo: (*pair).bootBoth, lasts: of(lease), overlap: never, moves: 2},
-		{name: "both are killed, the backup boots first", do: (*pair).killBoth, undo: (*pair).bootBackup, lasts: of(lease), overlap: never, moves: 3},
+		{
+			name: "both are killed, the backup boots alone", with: fencing("best_effort"), do: (*pair).bootBackup, undo: (*pair).boot, lasts: settle,
+			next: topology.LB2, overlap: never, shown: (*pair).unfenced, moves: 2, oursOnly: true,
+		},
+		{
+			name: "both are killed, the backup boots alone, fencing required", with: fencing("required"), only: fast, do: (*pair).bootBackup,
+			undo: (*pair).boot, lasts: settle, alarm: unseen, overlap: never, shown: (*pair).unfenced, moves: 2, oursOnly: true,
+		},
 	}
 }

@@ -1,6 +1,7 @@
 package nemesis
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"regexp"
@@ -55,6 +56,7 @@ func Run(o Options, out io.Writer) bool {
 	scenario.Run(list, o.Bin, o.Parallel, func(r scenario.Result) {
 		if r.Again {
 			again++
+			fmt.Fprintf(out, "again %s\n      %s\n", r.Scenario, strings.Join(r.Figures, "\n      "))
 		}
 		if !r.OK {
 			failed++
@@ -62,6 +64,11 @@ func Run(o Options, out io.Writer) bool {
 		}
 	})
 	results.table(o, out)
+	for _, f := range faults() {
+		if err := f.missing(); err != nil {
+			fmt.Fprintf(out, "NOT PLAYED  %s: %v\n", f.name, err)
+		}
+	}
 	fmt.Fprintf(out, "%d games of up to %d rounds passed, %d failed, %d were played again, in %v\n",
 		len(list)-failed, perPair, failed, again, time.Since(began).Round(time.Second))
 	return failed == 0
@@ -71,11 +78,11 @@ func Run(o Options, out io.Writer) bool {
 func (o Options) games() (all []game) {
 	for _, f := range faults() {
 		for _, advert := range adverts {
-			if !o.Match.MatchString(line(f, advert)) {
+			if !o.Match.MatchString(line(f, advert)) || !f.fits(advert) || f.missing() != nil {
 				continue
 			}
 			for _, k := range o.kinds(f) {
-				each := perPair
+				each := cmp.Or(f.few, perPair)
 				if f.lasts(advert) > 10*time.Second {
 					each = 1
 				}
@@ -87,6 +94,17 @@ func (o Options) games() (all []game) {
 	}
 	slices.SortStableFunc(all, func(a, b game) int { return int(b.length() - a.length()) })
 	return all
+}
+
+// fits tells whether a fault is played at that interval.
+func (f fault) fits(advert time.Duration) bool { return f.only == 0 || f.only == advert }
+
+// missing is why this machine cannot play a fault; nil where it can.
+func (f fault) missing() error {
+	if f.needs == nil {
+		return nil
+	}
+	return f.needs()
 }
 
 func (g game) length() time.Duration {
@@ -126,6 +144,9 @@ func (r *results) table(o Options, out io.Writer) {
 		for _, advert := range adverts {
 			for _, k := range o.kinds(f) {
 				var all []round
+				if !f.fits(advert) {
+					continue
+				}
 				for _, some := range r.rounds[key(f, advert, k)] {
 					all = append(all, some...)
 				}

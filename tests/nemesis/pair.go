@@ -6,6 +6,8 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vipward/vipward/tests/lab/probe"
 	"github.com/vipward/vipward/tests/lab/router"
 	"github.com/vipward/vipward/tests/lab/scenario"
@@ -21,20 +23,31 @@ const (
 // daemon is one of the two routers of a pair.
 type daemon interface {
 	boot()
+	// die has the process that does the work killed, and started again as on a machine where it is looked after.
+	die()
 	Stop()
 	Kill()
 	Pause()
 	Resume()
+	// Tree are its processes.
+	Tree() []int
 }
 
 // pair is two directors with the same daemon, and a client that asks both for the VIP.
 type pair struct {
 	*scenario.T
 	*topology.Net
+	fault    fault
 	kind     kind
 	advert   time.Duration
 	lb1, lb2 daemon
+
+	frozen    string // the cgroup of lb1's processes; empty for none
+	announced int    // frames by which lb1 has announced the VIP while the fault lasted
 }
+
+// setup is what the configuration of a node has besides: attributes of the block arbitration, blocks, and lines of the instance.
+type setup struct{ arbitration, blocks, instance string }
 
 // kind is a make of daemons.
 type kind string
@@ -44,11 +57,11 @@ const (
 	keepalived kind = "keepalived"
 )
 
-func newPair(t *scenario.T, k kind, advert time.Duration) *pair {
+func newPair(t *scenario.T, f fault, k kind, advert time.Duration) *pair {
 	n, err := topology.New()
 	t.Must(err)
 	t.Cleanup(func() { t.Must(n.Close()) })
-	p := &pair{T: t, Net: n, kind: k, advert: advert}
+	p := &pair{T: t, Net: n, fault: f, kind: k, advert: advert}
 	for _, name := range []string{topology.LB1, topology.LB2} {
 		node := n.Node(name)
 		t.Background(func(ctx context.Context) error {
@@ -61,11 +74,11 @@ func newPair(t *scenario.T, k kind, advert time.Duration) *pair {
 
 func (p *pair) daemon(name string, priority int) daemon {
 	if p.kind == vipward {
-		v := &ours{router.NewVipward(p.T, p.Node(name)), p}
-		v.Write(p.configuration())
+		v := &ours{router.NewVipward(p.T, p.Node(name)), p, name}
+		v.Write(v.configuration())
 		return v
 	}
-	return &theirs{router.NewKeepalived(p.T, p.Node(name)), router.Settings{
+	return &theirs{router.NewKeepalived(p.T, p.Node(name)), p.T, router.Settings{
 		Version: 3, Priority: priority, Interval: p.advert, VIPs: []netip.Addr{topology.VIP},
 	}}
 }
@@ -74,29 +87,53 @@ func (p *pair) daemon(name string, priority int) daemon {
 type ours struct {
 	*router.Vipward
 	pair *pair
+	node string
 }
 
 type theirs struct {
 	*router.Keepalived
+	*scenario.T
 	settings router.Settings
 }
 
 func (o *ours) boot()   { o.Boot() }
 func (t *theirs) boot() { t.Start(t.settings) }
 
-// configuration is the one file of both nodes. Two references show a node that is cut off that it is.
-func (p *pair) configuration() string {
+// again is after how long a unit starts a daemon again (RestartSec of configs/vipward.service).
+const again = 100 * time.Millisecond
+
+func (o *ours) die() {
+	o.Die()
+	time.Sleep(again)
+	o.Boot()
+}
+
+// die kills the child that does the work; its parent starts another one.
+func (t *theirs) die() {
+	tree := t.Tree()
+	t.T.Must(unix.Kill(tree[len(tree)-1], unix.SIGKILL))
+}
+
+// configuration is the file of a node, the same on both but for what the fault needs. Two references show a node that is cut off that it
+// is.
+func (o *ours) configuration() string {
+	p, more := o.pair, setup{}
+	if with := p.fault.with; with != nil {
+		more = with(p, o.node)
+	}
 	return fmt.Sprintf(`node "lb1" { address = "10.77.0.1" }
 node "lb2" { address = "10.77.0.2" }
-arbitration { references = ["10.77.0.10", "10.77.0.12"] }
-vrrp_instance "web" {
+arbitration {
+  references = ["10.77.0.10", "10.77.0.12"]
+%s}
+%svrrp_instance "web" {
   interface         = "eth0"
   virtual_router_id = %d
   priority          = { lb1 = %d, lb2 = %d }
   advert_interval   = %q
   virtual_address "%v/32" {}
-}
-`, router.VRID, master, backup, p.advert, topology.VIP)
+%s}
+`, more.arbitration, more.blocks, router.VRID, master, backup, p.advert, topology.VIP, more.instance)
 }
 
 // owners are the directors that have the VIP on an interface.

@@ -6,12 +6,14 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/probe"
 	"github.com/vipward/vipward/tests/lab/scenario"
+	"github.com/vipward/vipward/tests/lab/topology"
 )
 
 const (
@@ -35,11 +37,12 @@ type round struct {
 
 // play plays some rounds of a fault on one pair.
 func play(t *scenario.T, f fault, k kind, advert time.Duration, rounds int) (all []round) {
-	p := newPair(t, k, advert)
+	p := newPair(t, f, k, advert)
 	p.bootBoth()
+	p.settled()
+	time.Sleep(2 * advert) // the peer has met the master
 	for range rounds {
-		p.settled()
-		time.Sleep(4*advert + 200*time.Millisecond)
+		time.Sleep(200*time.Millisecond + rand.N(advert)) // the fault knows no beat
 		r := p.round(f)
 		all = append(all, r)
 		if k == vipward {
@@ -58,21 +61,46 @@ func (p *pair) round(f fault) (r round) {
 	stop := p.measure()
 	time.Sleep(200 * time.Millisecond)
 	f.do(p)
-	time.Sleep(f.lasts(p.advert))
+	p.last(f, before)
 	during := stop()
+	p.announced = len(slices.DeleteFunc(during.Wire.Gratuitous, func(c probe.Claim) bool { return c.MAC != p.Node(topology.LB1).MAC.String() }))
+	if p.kind == vipward && f.shown != nil {
+		f.shown(p)
+	}
+	told := p.told(f.alarm) // before it is booted again
 	stop = p.measure()
 	if f.undo != nil {
 		f.undo(p)
 	}
 	p.settled()
-	time.Sleep(3*p.advert + 200*time.Millisecond)
+	time.Sleep(2*p.advert + 200*time.Millisecond)
 	healing := stop()
 	r.overlap, r.after = during.Wire.TwoOwners(), healing.Wire.TwoOwners()
 	r.silence, _ = during.UDP.Silence()
 	r.moves = moves(during, healing)
-	r.alarms = p.told(f.alarm) - before
+	if r.alarms = told - before; f.alarm.seldom {
+		r.alarms = told
+	}
 	p.Logf("%s: %+v", f.name, r)
 	return r
+}
+
+// last waits until the fault is over: where the peer is to take over, until it has done so and has spoken twice.
+func (p *pair) last(f fault, told int) {
+	end := time.Now().Add(f.lasts(p.advert))
+	over := func(more time.Duration) { end = time.Now().Add(min(more, time.Until(end))) }
+	for time.Now().Before(end) && (f.next != "" || f.ended) {
+		if f.ended && p.told(f.alarm) > told {
+			over(time.Second)
+			break
+		}
+		if names, err := p.owners(); f.next != "" && err == nil && slices.Equal(names, []string{f.next}) {
+			over(2*p.advert + 200*time.Millisecond)
+			break
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	time.Sleep(time.Until(end))
 }
 
 // judgeSilence takes the median: that the machine itself stalls in one round says nothing.
@@ -114,8 +142,8 @@ func (p *pair) judge(f fault, r round) {
 	if f.overlap != nil && r.overlap > f.overlap(p.advert) {
 		p.Errorf("%s at %v: two machines answered for the VIP for %v, allowed are %v", f.name, p.advert, r.overlap, f.overlap(p.advert))
 	}
-	// Two that did not hear each other learn of it by the next advert.
-	if f.overlap != nil && r.after > p.advert+handover {
+	// Two that did not hear each other learn of it by the next heartbeat.
+	if f.overlap != nil && r.after > handover {
 		p.Errorf("%s at %v: two machines answered for the VIP for %v when it healed", f.name, p.advert, r.after)
 	}
 	if f.alarm.code != "" && r.alarms == 0 {

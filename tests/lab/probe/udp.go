@@ -16,6 +16,8 @@ import (
 const (
 	// poll is how long a blocking receive waits before it looks whether to stop.
 	poll = 50 * time.Millisecond
+	// batch is how long answers may wait in the socket.
+	batch = 20 * time.Millisecond
 	// linger is how long answers are waited for after the last question.
 	linger = 300 * time.Millisecond
 	// rtPriority of the threads that keep time, see sched(7). It is below that of a daemon that asks for real time itself.
@@ -81,6 +83,9 @@ func newUDPProbe(ns *netns.NS, to netip.AddrPort, interval time.Duration) (*udpP
 	if err != nil {
 		return nil, err
 	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+		return nil, err
+	}
 	n := int(longest / interval)
 	return &udpProbe{
 		fd: fd, to: sock, interval: interval,
@@ -102,31 +107,40 @@ func (p *udpProbe) send(ctx context.Context) {
 	}
 }
 
-// receive works until stop is closed.
+// receive works until stop is closed. It looks now and then and not for each answer, which has its time from the kernel.
 func (p *udpProbe) receive(stop <-chan struct{}) {
-	keepTime()
 	names := map[string]string{} // one string for each who answers
-	b := make([]byte, 256)
-	for {
-		n, _, err := unix.Recvfrom(p.fd, b, 0)
-		if now := time.Now(); err == nil && n >= 8 {
-			i := binary.BigEndian.Uint64(b)
-			if i < uint64(len(p.got)) && p.got[i].IsZero() {
-				name, known := names[string(b[8:n])]
-				if !known {
-					name = string(b[8:n])
-					names[name] = name
-				}
-				p.got[i], p.by[i] = now, name
-			}
-			continue
-		}
+	b, control := make([]byte, 256), make([]byte, 128)
+	for open := true; open; {
 		select {
 		case <-stop:
-			return
-		default:
+			open = false
+		case <-time.After(batch):
+		}
+		for {
+			n, cn, _, _, err := unix.Recvmsg(p.fd, b, control, unix.MSG_DONTWAIT)
+			if err != nil {
+				break
+			}
+			p.answered(b[:n], arrival(control[:cn]), names)
 		}
 	}
+}
+
+func (p *udpProbe) answered(b []byte, at time.Time, names map[string]string) {
+	if len(b) < 8 {
+		return
+	}
+	i := binary.BigEndian.Uint64(b)
+	if i >= uint64(len(p.got)) || !p.got[i].IsZero() {
+		return
+	}
+	name, known := names[string(b[8:])]
+	if !known {
+		name = string(b[8:])
+		names[name] = name
+	}
+	p.got[i], p.by[i] = at, name
 }
 
 func (p *udpProbe) flow() Flow {

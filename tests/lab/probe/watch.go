@@ -18,7 +18,7 @@ import (
 )
 
 // askEvery is the time between two ARP requests for the VIP.
-const askEvery = 50 * time.Millisecond
+const askEvery = 20 * time.Millisecond
 
 // Watch is a packet socket in a node that asks for the VIP, and hears who claims it and all adverts.
 type Watch struct {

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vipward/vipward/tests/lab/proc"
 	"github.com/vipward/vipward/tests/lab/scenario"
 	"github.com/vipward/vipward/tests/lab/topology"
@@ -141,6 +143,15 @@ func (v *Vipward) Stop() {
 
 // Kill kills it; the kernel takes the addresses when their lease is over.
 func (v *Vipward) Kill() { v.proc.Kill() }
+
+// Die kills the daemon alone, without its children, and waits for its end.
+func (v *Vipward) Die() {
+	v.proc.Signal(unix.SIGKILL)
+	<-v.proc.Done()
+}
+
+// Tree are its processes, the daemon first.
+func (v *Vipward) Tree() []int { return v.proc.Tree() }
 
 // Running tells whether it has not ended.
 func (v *Vipward) Running() bool { return v.proc != nil && v.proc.Running() }
