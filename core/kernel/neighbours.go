@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/netip"
 	"slices"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/node"
+	"github.com/vipward/vipward/core/vrrp"
 )
 
 // askQueue is how many questions may wait. They are asked within microseconds.
@@ -268,7 +268,7 @@ func (w *watch) look() error {
 	own := map[[6]byte]bool{}
 	for _, l := range links {
 		w.links[l.name] = segment{l, source[l.index]}
-		if len(l.mac) == 6 && !strings.HasPrefix(l.alias, vmacMark) { // the peer has the virtual MAC address as well
+		if len(l.mac) == 6 && !vrrp.IsVirtualMAC([6]byte(l.mac)) { // which the peer has as well
 			own[[6]byte(l.mac)] = true
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/node"
+	"github.com/vipward/vipward/core/vrrp"
 	"github.com/vipward/vipward/tests/lab/netns"
 )
 
@@ -167,6 +168,37 @@ func TestQuestionsChangeNoCache(t *testing.T) {
 	out, err := s.neighbour.Output("ip", "-4", "neighbour", "show")
 	if err != nil || out != "" {
 		t.Errorf("the neighbour knows %q, %v, want nothing", out, err)
+	}
+}
+
+// Both nodes have the interface of the virtual MAC address, whether or not ours bears its mark yet: what the other one answers must not
+// be taken for our own.
+func TestTheVirtualMACOfThePeerIsSeenBesideOurs(t *testing.T) {
+	s := newStreet(t)
+	mac := vrrp.VirtualMAC(51, false)
+	s.do(func() error {
+		lan, err := netlink.LinkByName("lan0")
+		if err != nil {
+			return err
+		}
+		return netlink.LinkAdd(&netlink.Macvlan{
+			LinkAttrs: netlink.LinkAttrs{Name: "vrrp4.51", ParentIndex: lan.Attrs().Index, HardwareAddr: mac[:]}, Mode: netlink.MACVLAN_MODE_BRIDGE,
+		})
+	})
+	s.watch("lan0", vip4)
+	for end := time.Now().Add(patience); ; {
+		s.send(must(gratuitous(mac[:], vip4)))
+		select {
+		case in := <-s.got:
+			if in != (node.Seen{Interface: "lan0", Address: vip4, MAC: mac}) {
+				t.Errorf("reported %+v", in)
+			}
+			return
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(end) {
+			t.Fatal("the virtual MAC address of the peer is not seen")
+		}
 	}
 }
 

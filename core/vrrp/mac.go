@@ -9,3 +9,8 @@ func VirtualMAC(vrid uint8, six bool) [6]byte {
 	}
 	return [6]byte{0, 0, 0x5e, 0, family, vrid}
 }
+
+// IsVirtualMAC tells whether a hardware address is that of a virtual router, which every router of it may have.
+func IsVirtualMAC(mac [6]byte) bool {
+	return mac == VirtualMAC(mac[5], false) || mac == VirtualMAC(mac[5], true)
+}
