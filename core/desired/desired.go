@@ -11,6 +11,8 @@ import (
 type State struct {
 	// Addresses that the interfaces hold, each once.
 	Addresses []Address
+	// Kept are addresses that a former run has left and that are neither renewed nor removed for now.
+	Kept []AddressKey
 	// Announcements of addresses that are held, each once.
 	Announcements []Announcement
 	// Refused are the addresses to which packets are dropped, whether or not they are held: those of virtual routers that do

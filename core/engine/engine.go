@@ -259,12 +259,16 @@ func (e *engine) begin(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("look for addresses of a former run: %w", err)
 	}
+	leased, err := e.leases.Held()
+	if err != nil {
+		e.log.Debug("look for fast leases of a former run", "error", err)
+	}
 	cfg := e.config.Load()
 	e.wire.Set(ports(cfg))
 	e.beats.Set(paths(cfg))
 	e.outbox.Set(cfg.Notifiers)
 	e.loop.Hurry(node.Start{
-		Held: held, Marks: e.marks.read(), Memory: e.memory.read(), Drains: e.drains.read(), Verdicts: e.verdicts.read(time.Now()),
+		Held: held, Leased: leased, Marks: e.marks.read(), Memory: e.memory.read(), Drains: e.drains.read(), Verdicts: e.verdicts.read(time.Now()),
 	}, time.Now())
 	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, pluginhost.Uses(cfg)...)
 	e.fencers.Set(cfg)

@@ -350,6 +350,20 @@ func TestAddressesRemovesWhatFormerRunLeftAndNothingElse(t *testing.T) {
 	})
 }
 
+func TestAddressesThatAreKeptStayAsTheyAre(t *testing.T) {
+	drive(t, func(r *rig) {
+		r.by(func() {
+			r.addresses = append(r.addresses, fakeAddress{entry: entry{index: 1, prefix: netip.MustParsePrefix("10.0.0.1/24"), label: "eth0", mark: mark}})
+		})
+		r.Set(&desired.State{Kept: []desired.AddressKey{key("eth0", "10.0.0.1/24")}})
+		synctest.Wait()
+		r.expect(t, "0s list")
+		r.forget()
+		r.wish()
+		r.expect(t, "0s remove 10.0.0.1/24 from eth0")
+	})
+}
+
 func TestAddressesChangesLabelByRemovingFirst(t *testing.T) {
 	drive(t, func(r *rig) {
 		r.wish(address("eth0", "10.0.0.1/24"))

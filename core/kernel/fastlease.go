@@ -47,6 +47,9 @@ func (f *FastLeases) Set(leases []desired.FastLease) { f.wish.put(leases) }
 // Wait returns when everything wished before it has been tried once.
 func (f *FastLeases) Wait(ctx context.Context) error { return f.wish.wait(ctx) }
 
+// Held lists the VIPs whose lease, of a former run, is not over yet.
+func (f *FastLeases) Held() ([]netip.Addr, error) { return nftLeases{}.held() }
+
 // Run applies the wishes until ctx ends. The last one then stays in force, until its leases end.
 func (f *FastLeases) Run(ctx context.Context) error {
 	k := fastKeeper{table: nftLeases{}, log: f.opt.Logger}

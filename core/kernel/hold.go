@@ -47,7 +47,7 @@ func (k *keeper) apply(now time.Time) {
 	k.routes.add(now)
 	k.routes.remove()
 	for _, key := range remove {
-		if k.mayTry(now, key) {
+		if !k.kept[key] && k.mayTry(now, key) {
 			k.remove(now, key)
 		}
 	}

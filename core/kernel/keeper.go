@@ -18,6 +18,7 @@ type keeper struct {
 	log      *slog.Logger
 
 	want   map[desired.AddressKey]desired.Address
+	kept   map[desired.AddressKey]bool // neither added nor removed
 	held   map[desired.AddressKey]holding
 	failed map[desired.AddressKey]*failure
 	links  map[string]link // as last seen
@@ -49,7 +50,7 @@ type failure struct {
 func newKeeper(t table, a *announcer, v *virtual, r *routes, log *slog.Logger) *keeper {
 	return &keeper{
 		table: t, announce: a, virtual: v, routes: r, log: log,
-		want: map[desired.AddressKey]desired.Address{}, held: map[desired.AddressKey]holding{},
+		want: map[desired.AddressKey]desired.Address{}, kept: map[desired.AddressKey]bool{}, held: map[desired.AddressKey]holding{},
 		failed: map[desired.AddressKey]*failure{}, links: map[string]link{},
 	}
 }
@@ -64,6 +65,10 @@ func (k *keeper) set(now time.Time, w *desired.State, first bool) {
 		if _, wanted := k.want[key]; !wanted {
 			k.resolve(key) // it is to be removed, and that is tried at once
 		}
+	}
+	clear(k.kept)
+	for _, key := range w.Kept {
+		k.kept[key] = true
 	}
 	k.virtual.set(w.VMACs)
 	k.routes.set(w)
@@ -213,7 +218,7 @@ func (k *keeper) meetStrangers(found map[place]entry) {
 	for _, e := range found {
 		key := desired.AddressKey{Interface: names[e.index], Prefix: e.prefix}
 		_, wanted := k.want[key]
-		if _, known := k.held[key]; !known && (wanted || e.mark == mark) {
+		if _, known := k.held[key]; !known && (wanted || k.kept[key] || e.mark == mark) {
 			k.held[key] = holding{Address: desired.Address{AddressKey: key}, entry: e}
 		}
 	}

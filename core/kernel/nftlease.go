@@ -167,6 +167,26 @@ func (nftLeases) intact(vips int) bool {
 	return guarded == vips
 }
 
+// held are the VIPs that are let through.
+func (nftLeases) held() (all []netip.Addr, err error) {
+	c, err := openNFT()
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range leaseSets() {
+		elements, err := c.GetSetElements(s.set(true))
+		if err != nil {
+			return nil, fmt.Errorf("list who has a fast lease: %w", err)
+		}
+		for _, e := range elements {
+			if a, ok := netip.AddrFromSlice(e.Key); ok && e.Expires > 0 && !slices.Contains(all, a) {
+				all = append(all, a)
+			}
+		}
+	}
+	return all, nil
+}
+
 func (nftLeases) any() bool {
 	c, err := openNFT()
 	if err != nil {

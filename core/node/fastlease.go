@@ -63,10 +63,10 @@ func (n *Node) wishFast(now time.Time) {
 	leases := []desired.FastLease{}
 	for _, i := range n.instances {
 		lease := i.fastLease(n.cfg.Lone)
-		if lease == 0 || !i.holds {
+		if lease == 0 || !i.holds && !i.keeps() {
 			continue
 		}
-		for _, a := range i.cfg.Addresses {
+		for _, a := range i.cfg.Addresses { // the lease of what is kept is over: it was never renewed by this run
 			leases = append(leases, desired.FastLease{Address: a.Prefix.Addr(), For: lease, Renewed: i.renewed})
 		}
 	}

@@ -22,6 +22,7 @@ type instance struct {
 	whole   time.Time // until then: since when nothing is wrong; zero where something is
 	waiting string    // for what the start waits
 	until   time.Time // and until when at most; zero for ever
+	heir    time.Time // since when it is asked who has the VIPs that a former run has left; zero for not
 	source  bool      // the router knows its primary address
 	linked  uint64    // the state of the interfaces that it was learned from
 
@@ -123,6 +124,7 @@ func (n *Node) settle(now time.Time, i *instance) {
 	switch {
 	case reason != "":
 		i.whole, i.waiting, i.until = time.Time{}, "", time.Time{}
+		n.disinherit(i)
 		if i.router.State() != vrrp.Fault {
 			n.step(now, i, vrrp.Fail{Reason: reason})
 		}
@@ -152,9 +154,15 @@ func (n *Node) begin(now time.Time, i *instance) {
 	if i.started && !fault {
 		return
 	}
-	adopt := !fault && n.adoptable(now, i)
+	heir := heirNone
+	if !fault {
+		heir = n.inherit(now, i)
+	}
 	i.waiting, i.until = "", time.Time{}
-	if !adopt && !i.started {
+	switch {
+	case heir == heirAsks:
+		i.waiting, i.until = "asks who has the VIPs that a former run has left", earlier(now.Add(roundPause), i.heirEnd())
+	case heir == heirNone && !i.started:
 		i.waiting, i.until = n.undecided(now, i)
 	}
 	if i.waiting != "" {
@@ -165,17 +173,7 @@ func (n *Node) begin(now time.Time, i *instance) {
 		n.step(now, i, vrrp.Recover{})
 		return
 	}
-	n.step(now, i, vrrp.Start{Adopt: adopt})
-}
-
-// adoptable tells whether the VIPs of a former run, of all members of a sync group, are still held. A lease that still runs says
-// that no peer can have taken over yet. An address without one says nothing.
-func (n *Node) adoptable(now time.Time, i *instance) bool {
-	return !slices.ContainsFunc(i.mates(), func(m *instance) bool {
-		n.learnSource(now, m)
-		leased := n.cfg.Lone || m.lease(n.cfg.Lone) > 0
-		return !m.source || !leased || !slices.ContainsFunc(n.held, m.owns)
-	})
+	n.step(now, i, vrrp.Start{Adopt: heir == heirTakes})
 }
 
 func (i *instance) owns(k desired.AddressKey) bool {
@@ -241,6 +239,7 @@ func (n *Node) contain(now time.Time, i *instance) {
 	i.router = vrrp.NewRouter(i.cfg.VRRP)
 	out := i.router.Step(now, vrrp.Fail{Reason: i.broken})
 	i.started, i.source, i.holds, n.dirty = true, false, false, true
+	n.disinherit(i)
 	n.touch(i)
 	out.From = before
 	e := i.transition(out)
@@ -354,6 +353,7 @@ func (n *Node) handover(now time.Time, i *instance, stop bool) {
 // retire ends an instance: a master hands over, any other just ends.
 func (n *Node) retire(now time.Time, i *instance) {
 	i.started = true
+	n.disinherit(i)
 	n.endMove(i, "the daemon is stopping")
 	n.handover(now, i, true)
 }

@@ -76,6 +76,8 @@ type (
 	Start struct {
 		// Held are the VIPs with a running lease that a former run has left in the kernel.
 		Held []desired.AddressKey
+		// Leased are those VIPs whose fast lease still runs.
+		Leased []netip.Addr
 		// Marks are the numbers that signed adverts of a former run have used.
 		Marks []Mark
 		// Drains are the real servers that an operator had drained in a former run.

@@ -121,7 +121,7 @@ func (i *instance) refusal() (out []netip.Addr) {
 
 // vmac is the interface of the virtual MAC address. It is there as long as the instance, and up while it holds the VIPs.
 func (i *instance) vmac() desired.VMAC {
-	return desired.VMAC{Name: i.cfg.VMAC, Parent: i.cfg.Interface, MAC: i.mac(), Up: i.holds}
+	return desired.VMAC{Name: i.cfg.VMAC, Parent: i.cfg.Interface, MAC: i.mac(), Up: i.holds || i.keeps()}
 }
 
 // wish adds what the kernel should hold for the instance.

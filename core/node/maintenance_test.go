@@ -2,7 +2,6 @@ package node
 
 import (
 	"errors"
-	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -14,9 +13,7 @@ import (
 
 // peerAdvert is one advert of the other node.
 func (r *rig) peerAdvert(priority uint8) {
-	src, dst := netip.MustParseAddr("10.77.0.2"), netip.MustParseAddr("224.0.0.18")
-	a := vrrp.Advert{Version: 3, VRID: 51, Priority: priority, Interval: time.Second, Addresses: []netip.Addr{vip.Addr()}}
-	r.give(Received{Interface: "eth0", Header: vrrp.Header{Source: src, Destination: dst, TTL: 255}, Payload: a.Append(nil, src, dst)})
+	r.give(received("10.77.0.2", priority, time.Second))
 }
 
 func (r *rig) lastAnswer() Answer {

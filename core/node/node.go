@@ -5,6 +5,7 @@ package node
 
 import (
 	"errors"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -43,7 +44,8 @@ type Node struct {
 
 	started  time.Time // zero before Start
 	stopping bool
-	held     []desired.AddressKey // what a former run left, during the step that starts the node
+	held     []desired.AddressKey // what a former run has left, until it is adopted or not
+	leased   []netip.Addr         // the VIPs of it whose fast lease runs
 
 	inlets     map[inlet]*[256]*instance // by VRID
 	agenda     agenda                    // when each instance is to be looked at
@@ -230,7 +232,9 @@ func (n *Node) finish(now time.Time) Output {
 	n.sendBeats(now)
 	n.keepFast(now)
 	n.schedule()
-	n.held = nil // what no instance has adopted is removed with the first wish
+	if !slices.ContainsFunc(n.instances, (*instance).keeps) {
+		n.held, n.leased = nil, nil // what no instance has adopted is removed with the first wish
+	}
 	if n.stopping && n.allStopped() {
 		n.out.Stopped = true
 		n.dirty = true
@@ -273,7 +277,7 @@ func (n *Node) Deadline() time.Time {
 func (n *Node) start(now time.Time, in Start) {
 	n.started = now
 	n.dirty = true
-	n.held = in.Held
+	n.held, n.leased = in.Held, in.Leased
 	n.maintenance.Maintenance, n.fenced = in.Memory.Maintenance, in.Memory.Fenced
 	n.rememberMarks(now, in.Marks)
 	n.rememberTerms(in.Memory.Terms)
@@ -410,6 +414,7 @@ func (n *Node) wish(now time.Time) *desired.State {
 	s := &desired.State{}
 	for _, i := range n.instances {
 		i.wish(now, n.cfg.Lone, s)
+		n.wishKept(i, s)
 	}
 	if !n.out.Stopped {
 		s.Watched = n.watched

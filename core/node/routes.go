@@ -38,7 +38,7 @@ func (i *instance) paths(yield func(text string, tracked bool) bool) {
 
 // wishRoutes adds the routes and rules that a master sets.
 func (i *instance) wishRoutes(s *desired.State) {
-	if !i.holds {
+	if !i.holds && !i.keeps() {
 		return
 	}
 	for _, r := range i.cfg.Routes {

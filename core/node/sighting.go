@@ -192,6 +192,9 @@ func (n *Node) unasked(in Unasked) {
 	if k := n.known[desired.Watch{Interface: in.Interface, Address: in.Address}]; k != nil {
 		k.mute, k.missed = in.Reason, 0
 		n.touchActive()
+		if k.vip != nil {
+			n.touchHeirs(k.vip)
+		}
 	}
 }
 

@@ -188,6 +188,8 @@ func (n *Node) sighted(now time.Time, i *instance, k *known) {
 		}
 	case !g.wanted.IsZero():
 		n.touch(i)
+	case i.keeps():
+		n.touchHeirs(i)
 	case i.isMaster() && i.holds && !i.router.HandingOver() && now.Sub(i.router.Since()) > settled:
 		n.conflict(now, i, k)
 	}

@@ -261,9 +261,6 @@ func (j *judge) preempted(h *host, i int) {
 		v := j.views[i][o.n]
 		works := o != h && v.state == vrrp.Master && o.running() && !v.resigned && !o.stopping && calm(v.since) && calm(o.shaken)
 		seg := j.w.segments[s.Segment]
-		if v := j.views[i][h.n]; v.state == vrrp.Init && s.Interval < span(500*time.Millisecond) {
-			continue // it adopts what has a lease, which with fast adverts lasts longer than a take-over takes
-		}
 		if !works || !calm(seg.shaken) || j.w.parted(s.Segment) || j.w.disagree(i) || !j.w.alike(i) || o.late > maxWakeLate {
 			continue
 		}

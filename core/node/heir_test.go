@@ -1,0 +1,116 @@
+package node
+
+import (
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/vrrp"
+)
+
+// restarted is a node that was killed and started again, and finds its VIP still held by the kernel.
+func restarted(t *testing.T, cfg Config, leased ...netip.Addr) *rig {
+	r := &rig{t: t, now: time.Unix(1000, 0), node: New(cfg)}
+	r.give(links(true))
+	r.give(Start{Held: []desired.AddressKey{{Interface: "eth0", Prefix: vip}}, Leased: leased})
+	return r
+}
+
+// hurried is a pair whose takeover comes before the kernel's least lease ends.
+func hurried() Config {
+	cfg := fast(100 * time.Millisecond)
+	cfg.Instances[0].Lease = Lease{Auto: true}
+	cfg.Guard.ProbeVIP = true
+	return cfg
+}
+
+func (r *rig) wantKept(want int) {
+	r.t.Helper()
+	if len(r.desired.Kept) != want || len(r.desired.Addresses) > 0 && want > 0 {
+		r.t.Fatalf("it keeps %v, and holds %v, want %d kept", r.desired.Kept, r.desired.Addresses, want)
+	}
+}
+
+func TestWhatAPeerMayHaveTakenOverIsAskedForBeforeItIsAdopted(t *testing.T) {
+	r := restarted(t, hurried())
+	r.wantState(vrrp.Init)
+	r.wantKept(1)
+	if got, want := r.node.Snapshot(r.now).Instances[0].Reason, "asks who has the VIPs that a former run has left"; got != want {
+		t.Errorf("Reason = %q, want %q", got, want)
+	}
+	r.wait(109 * time.Millisecond)
+	r.wantState(vrrp.Init)
+	if r.adverts > 0 {
+		t.Errorf("it speaks before it knows")
+	}
+	r.wait(time.Millisecond)
+	r.give(Timeout{})
+	r.wantState(vrrp.Master)
+	r.wantKept(0)
+	if len(r.desired.Addresses) != 1 {
+		t.Errorf("it holds %v, want the VIP", r.desired.Addresses)
+	}
+}
+
+func TestWhatAnotherHasTakenOverIsNotAdopted(t *testing.T) {
+	for name, evidence := range map[string]Input{
+		"it answers":        Seen{Interface: "eth0", Address: vip.Addr(), MAC: [6]byte{2, 0, 0, 0, 0, 2}},
+		"it advertises":     received("10.77.0.2", 100, 100*time.Millisecond),
+		"nobody can say so": Unasked{Interface: "eth0", Address: vip.Addr(), Reason: "it has no ARP"},
+	} {
+		r := restarted(t, hurried())
+		r.wait(10 * time.Millisecond)
+		r.give(evidence)
+		if r.node.instances[0].router.State() == vrrp.Master || len(r.desired.Kept)+len(r.desired.Addresses) > 0 {
+			t.Errorf("%s: it is %s, keeps %v and holds %v", name, r.node.instances[0].router.State(), r.desired.Kept, r.desired.Addresses)
+		}
+		r.wait(5 * time.Second)
+		if name == "nobody can say so" {
+			r.wantState(vrrp.Master)
+		}
+	}
+}
+
+func TestAFastLeaseThatRunsIsAdoptedAtOnce(t *testing.T) {
+	cfg := hurried()
+	cfg.Instances[0].Lease.Fast = true
+	r := restarted(t, cfg, vip.Addr())
+	r.wantState(vrrp.Master)
+	r = restarted(t, cfg)
+	r.wantState(vrrp.Init)
+	r.wantKept(1)
+	if len(r.leases) != 1 || r.leases[0].Renewed.Add(r.leases[0].For).After(r.now) {
+		t.Errorf("the fast leases are %v, want that the VIP is let through no longer", r.leases)
+	}
+}
+
+func TestWhatCannotBeAskedForIsNotAdopted(t *testing.T) {
+	cfg := hurried()
+	cfg.Guard.ProbeVIP = false
+	r := restarted(t, cfg)
+	r.wantState(vrrp.Backup)
+	r.wantKept(0)
+	cfg.Lone = true
+	r = restarted(t, cfg)
+	r.wantState(vrrp.Master)
+}
+
+func TestAFaultOrAnEndLetsGoOfWhatIsKept(t *testing.T) {
+	r := restarted(t, hurried())
+	r.give(links(false))
+	r.wantKept(0)
+	r = restarted(t, hurried())
+	r.give(Stop{})
+	r.wantKept(0)
+	if !r.stopped {
+		t.Errorf("it has not stopped")
+	}
+}
+
+// received is an advert of another router for the VIP.
+func received(source string, priority uint8, interval time.Duration) Received {
+	src, dst := netip.MustParseAddr(source), vrrp.Group(netip.IPv4Unspecified())[0]
+	a := vrrp.Advert{Version: 3, VRID: 51, Priority: priority, Interval: interval, Addresses: []netip.Addr{vip.Addr()}}
+	return Received{Interface: "eth0", Header: vrrp.Header{Source: src, Destination: dst, TTL: 255}, Payload: a.Append(nil, src, dst)}
+}
