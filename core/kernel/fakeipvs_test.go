@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -159,47 +160,46 @@ func (f *fakeIPVS) Destinations(s ipvs.Service) ([]ipvs.DestinationExtended, err
 	return nil, fs.ErrNotExist
 }
 
-func (f *fakeIPVS) CreateDestination(s ipvs.Service, d ipvs.Destination) error {
+func (f *fakeIPVS) ChangeServers(changes []serverChange) ([]error, error) {
+	errs := make([]error, len(changes))
+	for k, c := range changes {
+		if errs[k] = f.changeServer(c); errors.Is(errs[k], fs.ErrClosed) {
+			return nil, errs[k]
+		}
+	}
+	return errs, nil
+}
+
+func (f *fakeIPVS) changeServer(c serverChange) error {
 	defer f.mu.Unlock()
-	if err := f.ask("create %v:%d %v weight %d of %s", d.Address, d.Port, d.FwdMethod, d.Weight, name(s)); err != nil {
+	d := c.server
+	words := map[desired.Action]string{
+		desired.AddDestination:    fmt.Sprintf("create %v:%d %v weight %d", d.Address, d.Port, d.FwdMethod, d.Weight),
+		desired.UpdateDestination: fmt.Sprintf("update %v:%d %v weight %d", d.Address, d.Port, d.FwdMethod, d.Weight),
+		desired.RemoveDestination: fmt.Sprintf("remove %v:%d", d.Address, d.Port),
+	}
+	if err := f.ask("%s of %s", words[c.action], name(c.service)); err != nil {
 		return err
 	}
-	old := f.find(s)
-	switch {
-	case old == nil:
+	s := f.find(c.service)
+	if s == nil {
 		return unix.ESRCH
-	case old.find(d) >= 0:
+	}
+	at := s.find(d)
+	switch {
+	case c.action == desired.AddDestination && at >= 0:
 		return unix.EEXIST
-	}
-	old.dests = append(old.dests, ipvs.DestinationExtended{
-		Destination: d, ActiveConnections: 3, InactiveConnections: 4, Stats64: ipvs.Stats{IncomingBytes: 1 << 40},
-	})
-	return nil
-}
-
-func (f *fakeIPVS) UpdateDestination(s ipvs.Service, d ipvs.Destination) error {
-	defer f.mu.Unlock()
-	if err := f.ask("update %v:%d %v weight %d of %s", d.Address, d.Port, d.FwdMethod, d.Weight, name(s)); err != nil {
-		return err
-	}
-	old := f.find(s)
-	if old == nil || old.find(d) < 0 {
+	case c.action == desired.AddDestination:
+		s.dests = append(s.dests, ipvs.DestinationExtended{
+			Destination: d, ActiveConnections: 3, InactiveConnections: 4, Stats64: ipvs.Stats{IncomingBytes: 1 << 40},
+		})
+	case at < 0:
 		return unix.ENOENT
+	case c.action == desired.UpdateDestination:
+		s.dests[at].Destination = d
+	default:
+		s.dests = slices.Delete(s.dests, at, at+1)
 	}
-	old.dests[old.find(d)].Destination = d
-	return nil
-}
-
-func (f *fakeIPVS) RemoveDestination(s ipvs.Service, d ipvs.Destination) error {
-	defer f.mu.Unlock()
-	if err := f.ask("remove %v:%d of %s", d.Address, d.Port, name(s)); err != nil {
-		return err
-	}
-	old := f.find(s)
-	if old == nil || old.find(d) < 0 {
-		return unix.ENOENT
-	}
-	old.dests = slices.Delete(old.dests, old.find(d), old.find(d)+1)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"math/bits"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/cloudflare/ipvs"
@@ -32,9 +33,8 @@ type ipvsTable interface {
 	UpdateService(ipvs.Service) error
 	RemoveService(ipvs.Service) error
 	Destinations(ipvs.Service) ([]ipvs.DestinationExtended, error)
-	CreateDestination(ipvs.Service, ipvs.Destination) error
-	UpdateDestination(ipvs.Service, ipvs.Destination) error
-	RemoveDestination(ipvs.Service, ipvs.Destination) error
+	// ChangeServers makes up to serverBatch changes, and returns what came of each, or why nothing is known of them.
+	ChangeServers([]serverChange) ([]error, error)
 	// Engines are the persistence engines of the services that have one.
 	Engines() (map[desired.ServiceKey]string, error)
 	// PutService makes or changes a service that has a persistence engine.
@@ -134,50 +134,76 @@ func ignore(err, harmless error) error {
 	return err
 }
 
-// apply makes one change.
-func (b *backend) apply(op desired.ServiceOp) error {
+// apply makes changes that go to the kernel together, and returns what came of each: a single one to a service, or up to serverBatch to
+// real servers.
+func (b *backend) apply(ops []desired.ServiceOp) []error {
+	switch {
+	case len(ops) == 0:
+		return nil
+	case ops[0].Destination.Address.IsValid():
+		return b.applyServers(ops)
+	}
+	return []error{b.applyService(ops[0])}
+}
+
+// applyService makes one change to a service itself.
+func (b *backend) applyService(op desired.ServiceOp) error {
 	s, err := writeService(op.Service)
 	if err != nil {
 		return fmt.Errorf("%v: %w", op, err)
 	}
-	d := writeDestination(op.Destination)
 	engine := op.Service.Engine
 	err = b.call(func(t ipvsTable) error {
-		switch op.Action {
-		case desired.AddService:
-			if engine != "" {
-				return t.PutService(true, s, engine)
-			}
-			return t.CreateService(s)
-		case desired.UpdateService:
-			if engine != "" {
-				return t.PutService(false, s, engine)
-			}
-			return t.UpdateService(s)
-		case desired.RemoveService:
+		switch {
+		case op.Action == desired.RemoveService:
 			return ignore(t.RemoveService(s), unix.ESRCH) // it has gone by itself
-		case desired.AddDestination:
-			return t.CreateDestination(s, d)
-		case desired.UpdateDestination:
-			return t.UpdateDestination(s, d)
-		case desired.RemoveDestination:
-			return ignore(t.RemoveDestination(s, d), unix.ENOENT)
+		case engine != "":
+			return t.PutService(op.Action == desired.AddService, s, engine)
+		case op.Action == desired.AddService:
+			return t.CreateService(s)
 		}
-		return fmt.Errorf("unknown change %q", op.Action)
+		return t.UpdateService(s)
 	})
 	switch {
 	case err == nil:
 		return nil
-	case errors.Is(err, fs.ErrNotExist) && (op.Action == desired.AddService || op.Action == desired.UpdateService):
-		if engine != "" {
-			return fmt.Errorf("%v: the kernel has no scheduler %s or no persistence engine %s: run modprobe -a ip_vs_%[2]s ip_vs_pe_%[3]s (%[4]w)",
-				op, s.Scheduler, engine, err)
-		}
-		return fmt.Errorf("%v: the kernel has no scheduler %s: run modprobe ip_vs_%[2]s (%[3]w)", op, s.Scheduler, err)
-	case errors.Is(err, unix.EINVAL) && op.Destination.Address.IsValid() && op.Destination.Address.Addr().Is6() != op.Service.Address.Addr().Is6():
-		return fmt.Errorf("%v: IPVS takes no real server of another family than the service's while it synchronises connections: remove one of the two (%w)", op, err)
+	case !errors.Is(err, fs.ErrNotExist) || op.Action == desired.RemoveService:
+		return fmt.Errorf("%v: %w", op, err)
+	case engine != "":
+		return fmt.Errorf("%v: the kernel has no scheduler %s or no persistence engine %s: run modprobe -a ip_vs_%[2]s ip_vs_pe_%[3]s (%[4]w)",
+			op, s.Scheduler, engine, err)
 	}
-	return fmt.Errorf("%v: %w", op, err)
+	return fmt.Errorf("%v: the kernel has no scheduler %s: run modprobe ip_vs_%[2]s (%[3]w)", op, s.Scheduler, err)
+}
+
+// applyServers makes up to serverBatch changes to real servers, and returns what came of each.
+func (b *backend) applyServers(ops []desired.ServiceOp) []error {
+	changes, errs := make([]serverChange, 0, len(ops)), make([]error, len(ops))
+	for k, op := range ops {
+		s, err := writeService(op.Service)
+		if err != nil {
+			errs[k] = err
+		}
+		changes = append(changes, serverChange{op.Action, s, writeDestination(op.Destination)})
+	}
+	if errors.Join(errs...) == nil {
+		err := b.call(func(t ipvsTable) (err error) { errs, err = t.ChangeServers(changes); return err })
+		if err != nil {
+			b.close() // an answer that comes late is none to the next question
+			errs = slices.Repeat([]error{err}, len(ops))
+		}
+	}
+	for k, op := range ops {
+		switch err := errs[k]; {
+		case err == nil, op.Action == desired.RemoveDestination && errors.Is(err, unix.ENOENT): // it has gone by itself
+			errs[k] = nil
+		case errors.Is(err, unix.EINVAL) && op.Destination.Address.Addr().Is6() != op.Service.Address.Addr().Is6():
+			errs[k] = fmt.Errorf("%v: IPVS takes no real server of another family than the service's while it synchronises connections: remove one of the two (%w)", op, err)
+		default:
+			errs[k] = fmt.Errorf("%v: %w", op, err)
+		}
+	}
+	return errs
 }
 
 // readService is false for a service that no wish can name.
@@ -242,9 +268,11 @@ func readDestination(d ipvs.Destination) desired.Destination {
 	out := desired.Destination{
 		Address: netip.AddrPortFrom(d.Address, d.Port), Weight: int(d.Weight),
 		UpperThreshold: d.UpperThreshold, LowerThreshold: d.LowerThreshold,
-		Forward: map[ipvs.ForwardType]desired.Forward{
-			ipvs.DirectRoute: desired.DR, ipvs.Masquerade: desired.NAT, ipvs.Tunnel: desired.TUN,
-		}[d.FwdMethod], // empty for a method that no wish has
+	}
+	for _, m := range methods() { // none of them for a method that no wish has
+		if m.kernel == d.FwdMethod {
+			out.Forward = m.wish
+		}
 	}
 	if out.Forward == desired.TUN {
 		out.Tunnel = desired.Tunnel{
@@ -258,15 +286,30 @@ func readDestination(d ipvs.Destination) desired.Destination {
 }
 
 func writeDestination(d desired.Destination) ipvs.Destination {
-	return ipvs.Destination{
+	out := ipvs.Destination{
 		Address: d.Address.Addr(), Port: d.Address.Port(), Family: family(d.Address.Addr()),
-		FwdMethod: map[desired.Forward]ipvs.ForwardType{
-			desired.DR: ipvs.DirectRoute, desired.NAT: ipvs.Masquerade, desired.TUN: ipvs.Tunnel,
-		}[d.Forward],
 		Weight: uint32(d.Weight), UpperThreshold: d.UpperThreshold, LowerThreshold: d.LowerThreshold,
-		TunnelType: map[string]ipvs.TunnelType{desired.GUE: ipvs.GUE, desired.GRE: ipvs.GRE}[d.Tunnel.Type], TunnelPort: d.Tunnel.Port,
-		TunnelFlags: map[string]ipvs.TunnelFlags{
-			desired.FullChecksum: ipvs.TunnelEncapChecksum, desired.RemoteChecksum: ipvs.TunnelEncapRemoteChecksum,
-		}[d.Tunnel.Checksum],
 	}
+	for _, m := range methods() {
+		if m.wish == d.Forward {
+			out.FwdMethod = m.kernel
+		}
+	}
+	if d.Forward == desired.TUN {
+		out.TunnelType, out.TunnelPort = map[string]ipvs.TunnelType{desired.GUE: ipvs.GUE, desired.GRE: ipvs.GRE}[d.Tunnel.Type], d.Tunnel.Port
+		out.TunnelFlags = map[string]ipvs.TunnelFlags{
+			desired.FullChecksum: ipvs.TunnelEncapChecksum, desired.RemoteChecksum: ipvs.TunnelEncapRemoteChecksum,
+		}[d.Tunnel.Checksum]
+	}
+	return out
+}
+
+// methods are the forwarding methods in both tongues.
+func methods() [3]method {
+	return [3]method{{desired.DR, ipvs.DirectRoute}, {desired.NAT, ipvs.Masquerade}, {desired.TUN, ipvs.Tunnel}}
+}
+
+type method struct {
+	wish   desired.Forward
+	kernel ipvs.ForwardType
 }

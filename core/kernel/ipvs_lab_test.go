@@ -5,6 +5,7 @@ package kernel
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/cloudflare/ipvs"
 	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/node"
@@ -67,6 +69,14 @@ func (k *lvs) list() (all []desired.Service) {
 		k.Fatal(err)
 	}
 	return all
+}
+
+// change makes a change past the applier.
+func (k *lvs) change(op desired.ServiceOp) {
+	k.Helper()
+	if errs := k.table.apply([]desired.ServiceOp{op}); errs[0] != nil {
+		k.Fatal(errs[0])
+	}
 }
 
 func (k *lvs) run(owned string) (s *Services, stop func()) {
@@ -164,9 +174,7 @@ func TestIPVSTakesOverAndRemovesByTheRecord(t *testing.T) {
 	stop()
 	others := service("10.0.0.99:80", "10.0.0.11:80")
 	for _, op := range desired.DiffServices([]desired.Service{others}, nil, nil) {
-		if err := k.table.apply(op); err != nil {
-			t.Fatal(err)
-		}
+		k.change(op)
 	}
 	s, stop = k.run(owned)
 	defer stop()
@@ -185,9 +193,7 @@ func TestIPVSIsRepaired(t *testing.T) {
 		{Action: desired.RemoveService, Service: desired.Service{ServiceKey: want[1].ServiceKey}},
 		{Action: desired.RemoveDestination, Service: web, Destination: want[0].Destinations[0]},
 	} {
-		if err := k.table.apply(op); err != nil {
-			t.Fatal(err)
-		}
+		k.change(op)
 	}
 	var repaired []string
 	for len(repaired) < 3 {
@@ -236,4 +242,33 @@ func TestIPVSSaysWhyAServiceIsRefused(t *testing.T) {
 		t.Fatal("nothing was reported")
 	}
 	k.holds(service("10.0.0.2:80"))
+}
+
+func TestIPVSSaysOfEachChangeInABatchWhatCameOfIt(t *testing.T) {
+	k := newLVS(t)
+	s := service("10.0.0.1:80")
+	k.change(desired.ServiceOp{Action: desired.AddService, Service: s})
+	const last = serverBatch - 1
+	var ops []desired.ServiceOp
+	for n := range serverBatch {
+		d := desired.Destination{Address: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 1, byte(n >> 8), byte(n)}), 80), Forward: desired.DR, Weight: n}
+		ops = append(ops, desired.ServiceOp{Action: desired.AddDestination, Service: s, Destination: d})
+	}
+	odd := map[int]error{3: unix.EEXIST, 7: unix.ENOENT, last: unix.EEXIST}
+	ops[3].Destination, ops[last].Destination = ops[2].Destination, ops[2].Destination
+	ops[7].Action = desired.UpdateDestination
+	for range 2 { // an answer that was left would be taken for one of the next batch
+		for n, err := range k.table.apply(ops) {
+			if !errors.Is(err, odd[n]) || (err == nil) != (odd[n] == nil) {
+				t.Errorf("change %d: %v, want %v", n, err, odd[n])
+			}
+		}
+		if have := k.list(); len(have) != 1 || len(have[0].Destinations) != serverBatch-3 {
+			t.Fatalf("the table holds %v", have)
+		}
+		for n := range ops { // now each of them is refused
+			ops[n].Action, odd[n] = desired.AddDestination, unix.EEXIST
+		}
+		ops[7].Action, odd[7] = desired.UpdateDestination, unix.ENOENT
+	}
 }

@@ -184,7 +184,7 @@ func TestIPVSIsTheSameByWhateverWay(t *testing.T) {
 		}
 		fresh := newLVS(t)
 		for _, op := range desired.DiffServices(want, nil, nil) {
-			if err := fresh.ns.Do(func() error { return fresh.table.apply(op) }); err != nil {
+			if err := fresh.ns.Do(func() error { return fresh.table.apply([]desired.ServiceOp{op})[0] }); err != nil {
 				t.Fatalf("table %d of seed %d: %v", n, seed, err)
 			}
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/cloudflare/ipvs"
 	"github.com/mdlayher/genetlink"
 	"github.com/mdlayher/netlink"
+	"golang.org/x/sys/unix"
 
 	"github.com/vipward/vipward/core/desired"
 )
@@ -19,19 +20,26 @@ const (
 	ipvsNewService = 1
 	ipvsSetService = 2
 	ipvsGetService = 4
+	ipvsNewServer  = 5
+	ipvsSetServer  = 6
+	ipvsDelServer  = 7
 
-	ipvsAttrService = 1
+	ipvsAttrService, ipvsAttrServer = 1, 2
 
 	serviceFamily, serviceProtocol, serviceAddress, servicePort, serviceMark = 1, 2, 3, 4, 5
 	serviceScheduler, serviceFlags, serviceTimeout, serviceNetmask           = 6, 7, 8, 9
 	serviceEngine                                                            = 11
+
+	serverAddress, serverPort, serverForward, serverWeight, serverUpper, serverLower = 1, 2, 3, 4, 5, 6
+	serverFamily, serverTunnel, serverTunnelPort, serverTunnelFlags                  = 11, 13, 14, 15
 )
 
-// netlinkTable is the client of the library with what it leaves out: persistence engines, which it neither reads nor writes,
-// and which its own update of a service removes.
+// netlinkTable is the client of the library with what it leaves out: many changes at once, and persistence engines, which it neither
+// reads nor writes, and which its own update of a service removes.
 type netlinkTable struct {
 	closableClient
-	conn   *genetlink.Conn
+	plain  *netlink.Conn
+	conn   *genetlink.Conn // of plain
 	family genetlink.Family
 }
 
@@ -56,8 +64,12 @@ func dialIPVS() (ipvsTable, error) {
 		return nil, errors.New("open IPVS: its client cannot be closed")
 	}
 	t.closableClient = closable
-	if t.conn, err = genetlink.Dial(nil); err != nil {
+	if t.plain, err = netlink.Dial(unix.NETLINK_GENERIC, nil); err != nil {
 		return nil, errors.Join(fmt.Errorf("open generic netlink: %w", err), closable.Close())
+	}
+	t.conn = genetlink.NewConn(t.plain)
+	if err := t.plain.SetOption(netlink.CapAcknowledge, true); err != nil { // what is refused need not come back whole
+		return nil, errors.Join(fmt.Errorf("set up generic netlink: %w", err), t.Close())
 	}
 	if t.family, err = t.conn.GetFamily("IPVS"); err != nil {
 		return nil, errors.Join(fmt.Errorf("find IPVS in generic netlink: %w", err), t.Close())
@@ -132,14 +144,7 @@ func readEngine(ad *netlink.AttributeDecoder, engines map[desired.ServiceKey]str
 func (t *netlinkTable) PutService(create bool, s ipvs.Service, engine string) error {
 	ae := netlink.NewAttributeEncoder()
 	ae.Nested(ipvsAttrService, func(ae *netlink.AttributeEncoder) error {
-		ae.Uint16(serviceFamily, uint16(s.Family))
-		if s.FWMark != 0 {
-			ae.Uint32(serviceMark, s.FWMark)
-		} else {
-			ae.Uint16(serviceProtocol, uint16(s.Protocol))
-			ae.Bytes(serviceAddress, s.Address.AsSlice())
-			ae.Bytes(servicePort, binary.BigEndian.AppendUint16(nil, s.Port))
-		}
+		writeKey(ae, s)
 		ae.String(serviceScheduler, s.Scheduler)
 		flags := binary.NativeEndian.AppendUint32(nil, uint32(s.Flags))
 		ae.Bytes(serviceFlags, append(flags, 0xff, 0xff, 0xff, 0xff)) // and which of them count: all

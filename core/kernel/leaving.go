@@ -53,6 +53,7 @@ func (a *serviceApplier) leave(ops []desired.ServiceOp, repairing bool) {
 	before := a.leaving
 	a.leaving = leaving{}
 	now := a.now()
+	var quieted []desired.ServiceOp
 	for _, op := range ops {
 		e := endpoint{op.Service.ServiceKey, op.Destination.Address}
 		until, known := before[e]
@@ -63,24 +64,26 @@ func (a *serviceApplier) leave(ops []desired.ServiceOp, repairing bool) {
 		if op.Destination.Weight > 0 {
 			quiet := op
 			quiet.Action, quiet.Destination.Weight = desired.UpdateDestination, 0
-			a.do(quiet)
+			quieted = append(quieted, quiet)
 		}
 	}
+	a.do(quieted)
 	open := a.openConnections(ops)
+	var over []desired.ServiceOp
 	for _, op := range ops {
 		e := endpoint{op.Service.ServiceKey, op.Destination.Address}
 		_, known := before[e]
-		n, ok := open[e]
 		late := !now.Before(a.leaving[e])
-		if ok && n > 0 && !late {
-			if repairing && !known {
-				a.repaired = append(a.repaired, describeLeaving(op))
-			}
-			continue
+		if open[e] == 0 || late {
+			over = append(over, op)
+		} else if repairing && !known {
+			a.repaired = append(a.repaired, describeLeaving(op))
 		}
-		if !a.do(op) {
-			continue
-		}
+	}
+	for _, op := range a.do(over) {
+		e := endpoint{op.Service.ServiceKey, op.Destination.Address}
+		_, known := before[e]
+		n := open[e]
 		delete(a.leaving, e)
 		switch {
 		case known && n > 0:

@@ -143,7 +143,7 @@ func TestServerThatSomebodyElseAddsKeepsItsConnections(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := d.fakeIPVS.CreateDestination(s, writeDestination(draining(0, "10.0.0.12:80").Destinations[0])); err != nil {
+		if err := d.changeServer(serverChange{desired.AddDestination, s, writeDestination(draining(0, "10.0.0.12:80").Destinations[0])}); err != nil {
 			t.Fatal(err)
 		}
 		d.asked()

@@ -212,8 +212,8 @@ func (a *serviceApplier) apply(repairing bool) error {
 	a.remember(ours)
 	now, slow := splitLeaving(desired.DiffServices(a.want, have, ours))
 	began := time.Now()
-	for _, op := range now {
-		if a.do(op) && repairing {
+	for _, op := range a.do(now) {
+		if repairing {
 			a.repaired = append(a.repaired, describe(op))
 		}
 	}
@@ -227,27 +227,44 @@ func (a *serviceApplier) apply(repairing bool) error {
 	return a.broken
 }
 
-// do makes one change, and tells whether it is made. A failure goes on the account of its service, of which nothing else is tried
-// where it could not be made itself. A table that does not answer is asked nothing more in this pass.
-func (a *serviceApplier) do(op desired.ServiceOp) bool {
-	key := op.Service.ServiceKey
-	if a.broken != nil || a.missing[key] {
-		return false
+// do makes changes in order, and returns those that are made. A failure goes on the account of its service, of which nothing else is
+// tried where it could not be made itself. A table that does not answer is asked nothing more in this pass.
+func (a *serviceApplier) do(ops []desired.ServiceOp) (made []desired.ServiceOp) {
+	for len(ops) > 0 && a.broken == nil {
+		n := together(ops)
+		batch := slices.DeleteFunc(slices.Clone(ops[:n]), func(op desired.ServiceOp) bool { return a.missing[op.Service.ServiceKey] })
+		ops = ops[n:]
+		for k, err := range a.backend.apply(batch) {
+			if err == nil {
+				a.changes++
+				made = append(made, batch[k])
+				continue
+			}
+			a.refuse(batch[k], err)
+		}
 	}
-	err := a.backend.apply(op)
+	return made
+}
+
+// together is how many of the changes go to the kernel at once: one to a service, or several to real servers.
+func together(ops []desired.ServiceOp) int {
+	n := slices.IndexFunc(ops, func(op desired.ServiceOp) bool { return !op.Destination.Address.IsValid() })
+	if n < 0 {
+		n = len(ops)
+	}
+	return min(max(n, 1), serverBatch)
+}
+
+// refuse takes note of a change that could not be made.
+func (a *serviceApplier) refuse(op desired.ServiceOp, err error) {
+	key := op.Service.ServiceKey
 	switch {
-	case err == nil:
-		a.changes++
-		return true
 	case errors.Is(err, errTimeout), errors.Is(err, errNoIPVS):
 		a.broken = err
 	default:
 		a.fail(key, err)
-		if op.Action == desired.AddService {
-			a.missing[key] = true
-		}
+		a.missing[key] = a.missing[key] || op.Action == desired.AddService
 	}
-	return false
 }
 
 // maxReasons is how many of the reasons are told for which one service is not as it should be.
