@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net"
 	"os"
+	"reflect"
 	"sync"
 	"time"
 
@@ -96,6 +97,7 @@ func (e *engine) relog(from, to config.Log) error {
 // adopt puts a configuration in force: sockets before the routers that use them, checks after their targets are known.
 func (e *engine) adopt(ctx context.Context, cfg *config.Config) error {
 	old := e.config.Load()
+	cfg.Node = node.Reuse(old.Node, cfg.Node, func(a, b node.Service) bool { return reflect.DeepEqual(a, b) })
 	e.wire.Set(ports(old, cfg))
 	err := e.loop.Call(ctx, func(now time.Time) node.Output {
 		e.config.Store(cfg)

@@ -350,7 +350,7 @@ func (n *Node) emit(e event.Event) { n.out.Events = append(n.out.Events, e) }
 func (n *Node) adopt(now time.Time, cfg Config) {
 	n.cfg = cfg
 	n.linked++
-	checks := map[string]*check{}
+	checks := make(map[string]*check, len(n.checks))
 	keep := func(id string, h health.Config) {
 		if c := n.checks[id]; c != nil {
 			c.Reconfigure(h)
@@ -383,7 +383,7 @@ func (n *Node) adopt(now time.Time, cfg Config) {
 // indexChecks notes at each check what it decides about.
 func (n *Node) indexChecks() {
 	for _, c := range n.checks {
-		c.checkers, c.places = nil, nil
+		c.checkers, c.places = c.checkers[:0], c.places[:0]
 	}
 	for _, k := range n.cfg.Checkers {
 		c := n.checks[k.Check]

@@ -7,6 +7,27 @@ import (
 	"github.com/vipward/vipward/core/vrrp"
 )
 
+// Reuse is the configuration now with those services that are the same in before taken from there, so that [Node.Configure] need not
+// look at them: to compare thousands of real servers takes longer than the loop may be held up.
+func Reuse(before, now Config, same func(a, b Service) bool) Config {
+	old := make(map[string]Service, len(before.Services))
+	for _, s := range before.Services {
+		old[s.Name] = s
+	}
+	now.Services = slices.Clone(now.Services)
+	for k, s := range now.Services {
+		if o, ok := old[s.Name]; ok && same(o, s) {
+			now.Services[k] = o
+		}
+	}
+	return now
+}
+
+// shared tells whether both are one and the same, by [Reuse].
+func (s Service) shared(o Service) bool {
+	return len(s.RealServers) > 0 && len(s.RealServers) == len(o.RealServers) && &s.RealServers[0] == &o.RealServers[0]
+}
+
 // adoptInstances takes the virtual routers of the configuration over. One that stays the same router on the wire (interface,
 // VRID, version, family) keeps its state under any name; one that is gone resigns.
 func (n *Node) adoptInstances(now time.Time) {

@@ -45,38 +45,51 @@ type server struct {
 	passing  time.Time     // since when it passes while it is damped
 }
 
-// adoptServices takes the services of the configuration over, keeping the state of servers that stay.
+// adoptServices takes the services of the configuration over, keeping the state of servers that stay. What the configuration before
+// had just so is not looked at.
 func (n *Node) adoptServices(now time.Time) {
 	old := make(map[string]*service, len(n.services))
 	for _, v := range n.services {
 		old[v.cfg.Name] = v
 	}
 	n.services, n.unjudged = make([]*service, 0, len(n.cfg.Services)), nil
+	var changed []*service
 	for _, c := range n.cfg.Services {
-		v := &service{cfg: c, servers: make([]*server, 0, len(c.RealServers))}
-		known := map[netip.AddrPort]*server{}
-		if before := old[c.Name]; before != nil {
-			v.up, v.suspect, v.good = before.up, before.suspect, before.good
-			for _, s := range before.servers {
-				known[s.cfg.Destination.Address] = s
-			}
-		}
-		for _, r := range c.RealServers {
-			s := known[r.Destination.Address]
-			if s == nil {
-				s = &server{status: health.Unknown, since: now}
-			}
-			s.cfg = r
-			v.servers = append(v.servers, s)
+		v := old[c.Name]
+		if v == nil || !v.cfg.shared(c) {
+			v = renewed(now, v, c)
+			changed = append(changed, v)
 		}
 		n.services = append(n.services, v)
 	}
-	n.judgeServices(now)
+	n.judgeServices(now, changed)
 }
 
-// judgeServices brings every server and service to what the checks say, with an event for each change.
-func (n *Node) judgeServices(now time.Time) {
-	for _, v := range n.services {
+// renewed is a service with another configuration, and what is known from before; nil for nothing.
+func renewed(now time.Time, before *service, c Service) *service {
+	v := &service{cfg: c, servers: make([]*server, 0, len(c.RealServers))}
+	var known map[netip.AddrPort]*server
+	if before != nil {
+		v.up, v.suspect, v.good = before.up, before.suspect, before.good
+		known = make(map[netip.AddrPort]*server, len(before.servers))
+		for _, s := range before.servers {
+			known[s.cfg.Destination.Address] = s
+		}
+	}
+	for _, r := range c.RealServers {
+		s := known[r.Destination.Address]
+		if s == nil {
+			s = &server{status: health.Unknown, since: now}
+		}
+		s.cfg = r
+		v.servers = append(v.servers, s)
+	}
+	return v
+}
+
+// judgeServices brings services and all their servers to what the checks say, with an event for each change.
+func (n *Node) judgeServices(now time.Time, list []*service) {
+	for _, v := range list {
 		for _, s := range v.servers {
 			n.judgeServer(now, v, s)
 		}

@@ -49,7 +49,7 @@ func (n *Node) remember(now time.Time, verdicts []Verdict) {
 		c.Assume(v.Heard)
 	}
 	before := len(n.out.Events)
-	n.judgeServices(now)
+	n.judgeServices(now, n.services)
 	for i := range n.out.Events[before:] {
 		n.out.Events[before+i].Notify = nil // it was so before the restart: no news to anybody
 	}
