@@ -25,7 +25,12 @@ type block struct {
 
 // open reads what stands in a block against the spec.
 func (l *loading) open(k kid, s spec, perNode bool) *block {
-	content, diags := k.Body.Content(s.schema())
+	return l.openBy(k, s, s.schema(), perNode)
+}
+
+// openBy is open with the schema of the spec, which is made once for all blocks of a type.
+func (l *loading) openBy(k kid, s spec, schema *hcl.BodySchema, perNode bool) *block {
+	content, diags := k.Body.Content(schema)
 	l.addHCL(diags, s)
 	return l.opened(k, s, content, perNode)
 }
@@ -58,9 +63,10 @@ func (l *loading) opened(k kid, s spec, content *hcl.BodyContent, perNode bool) 
 // nested opens the blocks of one type within this one.
 func (b *block) nested(blockType string, s spec) []*block {
 	var out []*block
+	schema := s.schema()
 	for _, k := range b.kids {
 		if k.Type == blockType {
-			out = append(out, b.open(kid{k, b.src}, s, b.perNode))
+			out = append(out, b.openBy(kid{k, b.src}, s, schema, b.perNode))
 		}
 	}
 	return out

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/hashicorp/hcl/v2"
@@ -29,6 +30,23 @@ func FuzzLoad(f *testing.F) {
 				t.Errorf("on %q a configuration: %v, errors: %v", node, c != nil, diags.HasErrors())
 			}
 			_ = textOf(diags)
+		}
+	})
+}
+
+// FuzzPlain proves that what passes without a look at its tokens passes with one.
+func FuzzPlain(f *testing.F) {
+	for _, seed := range []string{"a = [1, 2]\n", "b \"x\" {\n  # [[[\n  c = \"[[[\"\n}\n", strings.Repeat("[", 200), "a = 1e9999999\n", "a = \"${[\"]\"]}\"\n", "a = <<E\n]\nE\n", "({]a+b\n", "[{\n} "} {
+		f.Add(seed, 1)
+		f.Add(seed, 150)
+	}
+	f.Fuzz(func(t *testing.T, text string, times int) {
+		src := []byte(strings.Repeat(text, min(max(times, 1), 200)))
+		if len(src) > maxFile || !isPlain(src) {
+			return
+		}
+		if diags := checkTokens(src, "f.hcl"); diags.HasErrors() {
+			t.Errorf("%q is plain, and %v", src, diags)
 		}
 	})
 }

@@ -23,7 +23,14 @@ func checkLimits(src []byte, name string) hcl.Diagnostics {
 	if len(src) > maxFile {
 		return tooMuch(hcl.Range{Filename: name, Start: start, End: start}, "the file is larger than %d bytes", maxFile)
 	}
-	tokens, _ := hclsyntax.LexConfig(src, name, start) // the parser reports what the lexer finds
+	if isPlain(src) {
+		return nil
+	}
+	return checkTokens(src, name)
+}
+
+func checkTokens(src []byte, name string) hcl.Diagnostics {
+	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos) // the parser reports what the lexer finds
 	c := counter{operators: []int{0}, open: []hclsyntax.TokenType{hclsyntax.TokenOBrace}}
 	for _, t := range tokens {
 		if t.Type == hclsyntax.TokenNumberLit && isHuge(t.Bytes) {
@@ -34,6 +41,60 @@ func checkLimits(src []byte, name string) hcl.Diagnostics {
 		}
 	}
 	return nil
+}
+
+// isPlain tells of a file that keeps within the limits, without a look at its tokens, which would take as long as the parser does. It is
+// false for one that it does not understand: one with templates, heredocs, divisions or numbers with exponents, or with a long expression.
+func isPlain(src []byte) bool {
+	const long = maxOperators                      // no expression has more operators than bytes
+	var open []byte                                // brackets
+	nested, line, expression, number := 0, 0, 0, 0 // how many of them are no braces; where the others began
+	for k := 0; k < len(src); k++ {
+		c := src[k]
+		digit := c == '.' || '0' <= c && c <= '9'
+		switch c {
+		case '"':
+			n := bytes.IndexAny(src[k+1:], "\"\n\\$%")
+			if n < 0 || src[k+1+n] != '"' {
+				return false
+			}
+			k += n + 1
+		case '#':
+			if n := bytes.IndexByte(src[k:], '\n'); n > 0 {
+				k += n
+				line = k
+			}
+		case '[', '(', '{':
+			if open = append(open, c); c != '{' {
+				if nested++; nested == 1 {
+					expression = k
+				}
+			}
+		case ']', ')', '}':
+			top := len(open) - 1
+			if top < 0 || c-open[top] > 2 { // ASCII has ( before ), and a character between the two of the others
+				return false
+			}
+			if open = open[:top]; c != '}' {
+				nested--
+			}
+		case '\n':
+			line = k
+		case '/', '<', '$', '%':
+			return false
+		case 'e', 'E':
+			if k > 0 && '0' <= src[k-1] && src[k-1] <= '9' {
+				return false
+			}
+		}
+		if !digit {
+			number = k
+		}
+		if len(open) >= maxDepth || k-line > long || nested > 0 && k-expression > long || k-number > maxNumber {
+			return false
+		}
+	}
+	return true
 }
 
 // isHuge tells whether a number would take long to print: 1e9999999 takes ten seconds.

@@ -18,9 +18,10 @@ func (s *service) readRealServers(b *block) {
 	s.checks = common
 	forward := desired.Forward(b.choice("forward", "", "dr", "nat", "tun"))
 	inhibit := b.flag("inhibit_on_failure", false)
-	places := map[netip.AddrPort]hcl.Range{}
-	s.serverAt = places
-	for _, r := range b.nested("real_server", realServerSpec()) {
+	servers := b.nested("real_server", realServerSpec())
+	places := make(map[netip.AddrPort]hcl.Range, len(servers))
+	s.serverAt, s.RealServers = places, make([]node.RealServer, 0, len(servers))
+	for _, r := range servers {
 		d := r.destination(forward)
 		own := r.serverChecks()
 		s.checks = append(s.checks, own...)

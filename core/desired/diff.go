@@ -75,7 +75,8 @@ func DiffServices(want, have []Service, owned map[ServiceKey]bool) []ServiceOp {
 	for _, s := range have {
 		held[s.ServiceKey] = s
 	}
-	var add, remove []ServiceOp
+	var remove []ServiceOp
+	add := make([]ServiceOp, 0, missing(want, held)) // thousands of them would be copied again and again
 	for _, w := range sorted(want, Service.compare) {
 		wanted[w.ServiceKey] = true
 		h, ok := held[w.ServiceKey]
@@ -85,8 +86,7 @@ func DiffServices(want, have []Service, owned map[ServiceKey]bool) []ServiceOp {
 		case !w.same(h):
 			add = append(add, ServiceOp{Action: UpdateService, Service: w.alone()})
 		}
-		more, less := diffDestinations(w, h.Destinations)
-		add, remove = append(add, more...), append(remove, less...)
+		add, remove = diffDestinations(w, h.Destinations, add, remove)
 	}
 	for _, h := range sorted(have, Service.compare) {
 		if !wanted[h.ServiceKey] && owned[h.ServiceKey] {
@@ -96,8 +96,18 @@ func DiffServices(want, have []Service, owned map[ServiceKey]bool) []ServiceOp {
 	return append(add, remove...)
 }
 
-// diffDestinations compares the destinations of one service.
-func diffDestinations(want Service, have []Destination) (add, remove []ServiceOp) {
+// missing is how many changes the additions are, at least.
+func missing(want []Service, held map[ServiceKey]Service) (n int) {
+	for _, w := range want {
+		if h, ok := held[w.ServiceKey]; !ok || len(h.Destinations) < len(w.Destinations) {
+			n += 1 + len(w.Destinations) - len(h.Destinations)
+		}
+	}
+	return n
+}
+
+// diffDestinations adds what differs in the destinations of one service.
+func diffDestinations(want Service, have []Destination, add, remove []ServiceOp) ([]ServiceOp, []ServiceOp) {
 	service := want.alone()
 	held := make(map[netip.AddrPort]Destination, len(have))
 	for _, h := range have {
