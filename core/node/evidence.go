@@ -110,7 +110,7 @@ func (n *Node) voice(now time.Time, i *instance) guard.Voice {
 // answerer is who answers for the VIPs, to the latest questions.
 func (n *Node) answerer(now time.Time, i *instance) guard.Answerer {
 	g := &i.guard
-	found, asked := guard.Answerer{Who: guard.WhoUnprobed}, false
+	found, asked, open := guard.Answerer{Who: guard.WhoUnprobed}, false, false
 	for _, a := range i.cfg.Addresses {
 		k := n.known[i.watchOf(a)]
 		if k == nil || k.mute != "" {
@@ -118,6 +118,7 @@ func (n *Node) answerer(now time.Time, i *instance) guard.Answerer {
 		}
 		asked = true
 		if !i.answered(k) {
+			open = open || k.open.IsZero() || now.Sub(latest(k.open, g.suspected)) < answerTime
 			continue
 		}
 		if who := n.identify(i, k); found.Who == guard.WhoUnprobed || who.Who == guard.WhoPeer {
@@ -127,7 +128,7 @@ func (n *Node) answerer(now time.Time, i *instance) guard.Answerer {
 	switch {
 	case !asked || found.Who != guard.WhoUnprobed:
 		return found
-	case g.asked == 0 || now.Sub(g.suspected) < answerTime:
+	case g.asked == 0 || open:
 		return guard.Answerer{Who: guard.WhoAsked}
 	}
 	return guard.Answerer{Who: guard.WhoNobody}

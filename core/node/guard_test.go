@@ -30,7 +30,16 @@ type pair struct {
 	wedged  [2]bool // the kernel goes on to answer for the VIP
 	beats   int
 	orders  []FenceOrder
-	strange bool // a stranger answers for the VIP
+	strange bool          // a stranger answers for the VIP
+	slow    time.Duration // what an answer takes
+	post    []late
+}
+
+// late is an answer on its way.
+type late struct {
+	at time.Time
+	to int
+	in Seen
 }
 
 var (
@@ -100,15 +109,24 @@ func (p *pair) step(k int, in Input) {
 	for _, a := range out.Asks {
 		switch {
 		case a.Address == pairGateway && !p.cut[k]:
-			p.step(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, 9}})
+			p.answer(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, 9}})
 		case a.Address == pairAddr(other) && (!p.dead[other] || p.wedged[other]):
-			p.step(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, byte(other)}})
+			p.answer(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, byte(other)}})
 		case a.Address == pairVIP && (p.held[other] && !p.dead[other] || p.wedged[other]):
-			p.step(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, byte(other)}})
+			p.answer(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, byte(other)}})
 		case a.Address == pairVIP && p.strange:
-			p.step(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, 7, 7}})
+			p.answer(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, 7, 7}})
 		}
 	}
+}
+
+// answer delivers what was asked for, at once or late.
+func (p *pair) answer(k int, in Seen) {
+	if p.slow == 0 {
+		p.step(k, in)
+		return
+	}
+	p.post = append(p.post, late{p.now.Add(p.slow), k, in})
 }
 
 // run lets time pass, each node being stepped at its deadlines.
@@ -119,6 +137,12 @@ func (p *pair) run(d time.Duration) {
 			if at := n.Deadline(); !p.dead[x] && !at.IsZero() && at.Before(due) {
 				k, due = x, at
 			}
+		}
+		if len(p.post) > 0 && !p.post[0].at.After(due) {
+			first := p.post[0]
+			p.now, p.post = latest(p.now, first.at), p.post[1:]
+			p.step(first.to, first.in)
+			continue
 		}
 		if k < 0 {
 			p.now = end
@@ -235,6 +259,25 @@ func TestAWedgedMasterIsWaitedForAndHeldAgainst(t *testing.T) {
 	p.wedged[0] = false
 	p.run(time.Second)
 	p.want("- MASTER")
+}
+
+// With adverts each 10 ms the last three rounds of questions are over in less time than an answer may take.
+func TestASlowAnswerIsNoSilence(t *testing.T) {
+	p := healthyPair(t, func(_ int, c *Config) { c.Instances[0].VRRP.Interval = 10 * time.Millisecond })
+	p.slow = 7 * time.Millisecond
+	p.deaf[1], p.silent = true, true
+	p.run(500 * time.Millisecond)
+	p.want("MASTER BACKUP")
+	p.deaf[1], p.silent = false, false
+	p.run(time.Second)
+	_, _, last := p.nodes[1].instances[0].router.Master()
+	p.dead[0] = true
+	p.run(time.Second)
+	p.want("- MASTER")
+	want := vrrp.MasterDown(3, 100, 10*time.Millisecond)
+	if took := p.nodes[1].instances[0].router.Since().Sub(last); took != want {
+		t.Errorf("it took over %v after the last advert, want the down interval of %v and nothing more", took, want)
+	}
 }
 
 func TestAStrangerIsNamedAndDefendedAgainst(t *testing.T) {

@@ -32,6 +32,7 @@ type known struct {
 	vip  *instance // that it is a VIP of; nil for none
 
 	asked   time.Time
+	open    time.Time // the first question since the last answer; zero for none
 	answers time.Time // the last one
 	mac     [6]byte   // of that
 	mute    string    // why it cannot be asked; empty where it can
@@ -51,7 +52,7 @@ func (n *Node) adoptKnown() {
 		}
 		x := &k
 		if was := old[k.Watch]; was != nil {
-			x.asked, x.answers, x.mac, x.mute, x.missed, x.due = was.asked, was.answers, was.mac, was.mute, was.missed, was.due
+			x.asked, x.open, x.answers, x.mac, x.mute, x.missed, x.due = was.asked, was.open, was.answers, was.mac, was.mute, was.missed, was.due
 		}
 		n.known[k.Watch], n.watched = x, append(n.watched, k.Watch)
 		if x.who != guard.WhoUnprobed {
@@ -165,6 +166,9 @@ func (n *Node) inquire(now time.Time, k *known) {
 		return
 	}
 	k.asked = now
+	if k.open.IsZero() {
+		k.open = now
+	}
 	n.out.Asks = append(n.out.Asks, Ask{Interface: k.Interface, Address: k.Address})
 }
 
@@ -174,7 +178,7 @@ func (n *Node) seen(now time.Time, in Seen) {
 	if k == nil {
 		return
 	}
-	k.answers, k.mac, k.mute = now, in.MAC, ""
+	k.answers, k.open, k.mac, k.mute = now, time.Time{}, in.MAC, ""
 	if k.reference {
 		k.missed = 0
 		if k.due.After(now.Add(referenceEvery)) || k.due.Before(now) {

@@ -80,7 +80,7 @@ func (n *Node) tenureOf(now time.Time, i *instance) guard.Tenure {
 		t.Eligible = spoken && m.flags&(heartbeat.Maintenance|heartbeat.Stopping) == 0 && (state == vrrp.Backup || state == vrrp.Hold)
 		t.Asked, t.Outranked = spoken && c.Claims, c.Priority > i.router.Effective()
 		t.Other = guard.Owner{Epoch: c.Epoch, Priority: c.Priority, Name: m.cfg.Name}
-		if t.Master = c.ofMaster(); t.Master {
+		if t.Master = c.ofMaster() && m.heard.After(i.router.Since()); t.Master { // what it said before this node took over is past
 			t.Rival, t.Parted = i.rivalry(now), m.parted(now, i, c)
 		}
 	}
