@@ -122,7 +122,7 @@ func (r *Router) checkStall(now time.Time) {
 	if r.state != Master || now.Sub(r.deadline) <= 2*r.cfg.Interval {
 		return
 	}
-	reason := "stalled for " + now.Sub(r.sent).Round(100*time.Millisecond).String()
+	reason := "stalled for " + now.Sub(r.sent).Round(max(r.cfg.Interval/10, time.Millisecond)).String()
 	r.note(now, NoteStalled, NoteStalled, "no advert was sent for %s; another router may have taken over", now.Sub(r.sent).Round(time.Millisecond))
 	if r.handover.stop {
 		r.enter(now, Init, reason)
