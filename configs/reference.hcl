@@ -14,6 +14,7 @@ node "lb1" {
   heartbeat "cross" {
     address   = "192.168.9.1" # no default
     interface = "eth3"        # that of the route without it
+    routed    = false         # true: routers are between, so that a heartbeat may have been forwarded; then key_file of arbitration is advised
   }
 }
 node "lb2" { address = "10.0.0.2" }
@@ -142,6 +143,7 @@ arbitration {
   witness         = "third"     # none without it
   witness_ttl     = "5s"        # of a grant: 3s to 5m, at least three times the timeout; renewed after a third
   on_witness_loss = "failsafe"  # a master whose grant ends unanswered goes on; release: it lets go; always so with fencing required
+  heartbeat_port  = 51120       # UDP, the same on all nodes
   # key_file      = "/etc/vipward/pair.key" # signs the heartbeats, the same on all nodes; as key_file of authentication
 }
 

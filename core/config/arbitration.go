@@ -9,6 +9,7 @@ import (
 	"github.com/zclconf/go-cty/cty"
 
 	"github.com/vipward/vipward/core/guard"
+	"github.com/vipward/vipward/core/heartbeat"
 	"github.com/vipward/vipward/core/node"
 	pluginv1 "github.com/vipward/vipward/sdk/proto/v1"
 )
@@ -26,19 +27,24 @@ const gateway = "gateway"
 // arbitration is the block `arbitration`.
 type arbitration struct {
 	probe      bool
-	references []netip.Addr
+	references []reference
 	gateway    bool
 	onHold     guard.OnHoldExpired
 	witness    string
 	ttl        time.Duration
 	onLoss     guard.OnWitnessLoss
 	key        []byte // of the heartbeats; empty for none
+	port       uint16 // of the heartbeats
+}
 
-	referencesAt hcl.Range
+// reference is an address that proves by answering that a node is not cut off, and where it stands.
+type reference struct {
+	netip.Addr
+	at hcl.Range
 }
 
 func arbitrationSpec() spec {
-	return spec{attrs: []string{"probe_vip", "references", "on_hold_expired", "witness", "witness_ttl", "on_witness_loss", "key_file"}}
+	return spec{attrs: []string{"probe_vip", "references", "on_hold_expired", "witness", "witness_ttl", "on_witness_loss", "key_file", "heartbeat_port"}}
 }
 
 // readWitnesses reads who can say which node may hold an instance.
@@ -55,7 +61,7 @@ func (l *loading) readWitnesses(kids map[string][]kid) {
 
 // readArbitration reads what has to be known before a takeover. The blocks fencing and witness have been read.
 func (l *loading) readArbitration(kids map[string][]kid) {
-	l.arbitration = arbitration{probe: true, gateway: true, onHold: guard.HoldOn}
+	l.arbitration = arbitration{probe: true, gateway: true, onHold: guard.HoldOn, port: heartbeat.Port}
 	for _, k := range kids["arbitration"] {
 		l.arbitration = l.open(k, arbitrationSpec(), true).arbitration()
 	}
@@ -75,22 +81,20 @@ func (b *block) arbitration() arbitration {
 		onLoss:  guard.OnWitnessLoss(b.choice("on_witness_loss", string(guard.WitnessFailsafe), string(guard.WitnessFailsafe), string(guard.WitnessRelease))),
 	}
 	a.gateway, a.references = b.arbiters()
-	if b.given("references") {
-		a.referencesAt = b.where("references")
-	}
 	a.ttl = b.duration("witness_ttl", witnessTTL, span{
 		least: leastTTL, most: 5 * time.Minute, step: time.Second, why: "A grant lasts 3s to 5m, in whole seconds.",
 	})
 	if b.given("key_file") {
 		a.key = []byte(b.secret())
 	}
+	a.port = b.heartbeatPort()
 	b.checkHold(a)
 	b.checkWitness(&a)
 	return a
 }
 
 // arbiters takes the references: addresses, and the word gateway.
-func (b *block) arbiters() (viaGateway bool, out []netip.Addr) {
+func (b *block) arbiters() (viaGateway bool, out []reference) {
 	if !b.given("references") {
 		return true, nil
 	}
@@ -100,20 +104,20 @@ func (b *block) arbiters() (viaGateway bool, out []netip.Addr) {
 			continue
 		}
 		a := b.asAddress(v, "references")
-		if slices.Contains(out, a) {
+		if slices.ContainsFunc(out, func(r reference) bool { return r.Addr == a }) {
 			b.fault(v.at, "references has %v twice", a).because("Each is asked once.")
 		}
 		if a.IsLoopback() || a.IsMulticast() || a.IsUnspecified() {
 			b.fault(v.at, "%v cannot be a reference", a).because("It says nothing of the network. Write the address of a router or a server beside the pair.")
 		}
-		for _, n := range b.nodes {
-			if a.IsValid() && a == n.ip {
-				b.warn(v.at, "reference %v is the address of node %q", a, n.name).because(
+		for _, n := range b.cfg.Nodes {
+			if a == n.Address || slices.ContainsFunc(n.Heartbeats, func(p heartbeat.Path) bool { return p.Address == a }) {
+				b.warn(v.at, "reference %v is the address of node %q", a, n.Name).because(
 					"A node is no third party: heartbeats ask it already. Write the address of a router or a server beside the pair.")
 			}
 		}
 		if a.IsValid() {
-			out = append(out, a)
+			out = append(out, reference{a, v.at})
 		}
 	}
 	return viaGateway, out
@@ -169,8 +173,11 @@ func (b *block) checkWitness(a *arbitration) {
 
 // arbitrate assembles it.
 func (a arbitration) arbitrate(g *node.Guard) {
-	g.Key = a.key
-	g.ProbeVIP, g.References, g.Gateway, g.OnHoldExpired = a.probe, a.references, a.gateway, a.onHold
+	g.Key, g.HeartbeatPort = a.key, a.port
+	g.ProbeVIP, g.Gateway, g.OnHoldExpired = a.probe, a.gateway, a.onHold
+	for _, r := range a.references {
+		g.References = append(g.References, r.Addr)
+	}
 	if a.witness != "" {
 		g.Witness, g.WitnessTTL, g.OnWitnessLoss = a.witness, a.ttl, a.onLoss
 	}

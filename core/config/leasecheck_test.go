@@ -6,7 +6,7 @@ import (
 )
 
 func TestALeaseThatLeavesTwoOwners(t *testing.T) {
-	const pair = "node \"lb1\" { address = \"10.0.0.1\" }\nnode \"lb2\" { address = \"10.0.0.2\" }\n"
+	const pair = "node \"lb1\" { address = \"10.9.0.1\" }\nnode \"lb2\" { address = \"10.9.0.2\" }\n"
 	const body = "vrrp_instance \"web\" {\n interface = \"eth0\"\n virtual_router_id = 51\n priority = { lb1 = 150, lb2 = 100 }\n virtual_address \"10.0.0.100/24\" {}\n"
 	for _, tt := range []struct{ name, lease, want string }{
 		{"longer than the takeover", "lease = \"10s\"", "a lease of 10s outlasts the takeover after 3.609s"},
@@ -30,7 +30,7 @@ func TestALeaseThatLeavesTwoOwners(t *testing.T) {
 }
 
 func TestAFastLeaseThatEndsBeforeTheNextAdvert(t *testing.T) {
-	const body = "node \"lb1\" { address = \"10.0.0.1\" }\nnode \"lb2\" { address = \"10.0.0.2\" }\nvrrp_instance \"web\" {\n interface = \"eth0\"\n virtual_router_id = 51\n priority = { lb1 = 150, lb2 = 254 }\n virtual_address \"10.0.0.100/24\" {}\n"
+	const body = "node \"lb1\" { address = \"10.9.0.1\" }\nnode \"lb2\" { address = \"10.9.0.2\" }\nvrrp_instance \"web\" {\n interface = \"eth0\"\n virtual_router_id = 51\n priority = { lb1 = 150, lb2 = 254 }\n virtual_address \"10.0.0.100/24\" {}\n"
 	for _, tt := range []struct{ lease, want string }{
 		{"advert_interval = \"10ms\"\nlease = \"fast\"", "adverts every 10ms are too fast for lease = \"fast\""},
 		{"advert_interval = \"100ms\"\nlease = \"100ms\"", "It is to be 150ms at least, and 220ms at most; \"fast\" is that"},

@@ -78,7 +78,7 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 					Scheduler:  "rr", Granularity: 32, Drain: 5 * time.Minute,
 				},
 			}},
-			Guard: node.Guard{ProbeVIP: true, Gateway: true, OnHoldExpired: guard.HoldOn, Peers: []node.Peer{{
+			Guard: node.Guard{HeartbeatPort: heartbeat.Port, ProbeVIP: true, Gateway: true, OnHoldExpired: guard.HoldOn, Peers: []node.Peer{{
 				Name: "lb1", Paths: []heartbeat.Path{{Name: "address", Address: netip.MustParseAddr("10.77.0.1")}},
 			}}, Attributes: []heartbeat.Attribute{
 				{Name: "vrrp_instance.web.virtual_router_id", Value: "51"},

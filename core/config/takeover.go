@@ -5,31 +5,58 @@ import (
 	"slices"
 
 	"github.com/vipward/vipward/core/heartbeat"
+	"github.com/vipward/vipward/core/node"
 )
 
 // checkTakeover warns of evidence that says less than it seems to.
 func (l *loading) checkTakeover() {
 	l.checkReach()
+	l.checkOnlyPath()
 	for _, n := range l.nodes {
 		l.checkPaths(n)
 	}
 }
 
-// checkReach warns of a reference that is on no network of which the configuration tells.
+// checkOnlyPath warns of a pair whose heartbeats have one path, on the network of the VIPs.
+func (l *loading) checkOnlyPath() {
+	if len(l.nodes) < 2 || slices.ContainsFunc(l.nodes, func(n nodeDecl) bool { return len(n.heartbeats) > 0 || !l.nearVIP(n.ip) }) {
+		return
+	}
+	n := l.nodes[0]
+	l.warn(n.at, "the only path of heartbeats is on the network of the VIPs").because(
+		"What cuts that network cuts adverts and heartbeats alike: a node that lives looks dead. Add a path over another network, such as " +
+			"a cable between the nodes, to each block node: heartbeat \"cross\" { … } with its address there and the interface.")
+}
+
+// nearVIP tells whether an address is on the network of a VIP, where the VIP has its network's length.
+func (l *loading) nearVIP(ip netip.Addr) bool {
+	return slices.ContainsFunc(l.instances, func(i *instance) bool {
+		return slices.ContainsFunc(i.Addresses, func(a node.VirtualAddress) bool {
+			return !a.Prefix.IsSingleIP() && a.Prefix.Masked().Contains(ip)
+		})
+	})
+}
+
+// checkReach reports references that are VIPs, and warns of those that are on no network of which the configuration tells.
 func (l *loading) checkReach() {
 	for _, r := range l.arbitration.references {
 		known, near := 0, false
 		for _, i := range l.instances {
 			for _, a := range i.Addresses {
+				if a.Prefix.Addr() == r.Addr {
+					l.fault(r.at, "reference %v is a VIP of vrrp_instance %q", r, i.Name).because(
+						"Its master has it and would ask itself; what answers is one of the pair. Write the address of a router or a server beside the pair.")
+					near = true
+				}
 				if !a.Prefix.IsSingleIP() && a.Prefix.Addr().Is6() == r.Is6() {
 					known++
-					near = near || a.Prefix.Masked().Contains(r)
+					near = near || a.Prefix.Masked().Contains(r.Addr)
 				}
 			}
 		}
-		near = near || slices.ContainsFunc(l.nodes, func(n nodeDecl) bool { return neighbours(n.ip, r) })
+		near = near || slices.ContainsFunc(l.nodes, func(n nodeDecl) bool { return neighbours(n.ip, r.Addr) })
 		if known > 0 && !near {
-			l.warn(l.arbitration.referencesAt, "reference %v is on no network of a VIP", r).because(
+			l.warn(r.at, "reference %v is on no network of a VIP", r).because(
 				"References are asked by ARP or neighbour discovery, on a network that this node is on. Name addresses of that network, such as its router's.")
 		}
 	}
@@ -45,11 +72,16 @@ func neighbours(a, b netip.Addr) bool {
 	return err == nil && p.Contains(b)
 }
 
-// checkPaths warns of heartbeats that take the way of the adverts alone: what cuts the one cuts the other.
+// checkPaths warns of heartbeats that anybody can forge, and of those that take the way of the adverts alone: what cuts the one cuts
+// the other.
 func (l *loading) checkPaths(n nodeDecl) {
 	k := slices.IndexFunc(l.cfg.Nodes, func(o Node) bool { return o.Name == n.name })
 	if k < 0 || len(n.heartbeats) == 0 {
 		return
+	}
+	if slices.ContainsFunc(l.cfg.Nodes[k].Heartbeats, func(p heartbeat.Path) bool { return p.Routed }) && len(l.arbitration.key) == 0 {
+		l.warn(labelRange(n.heartbeats[0].Block), "heartbeats to node %q come over routers and are not signed", n.name).because(
+			"Whoever can send from its address can speak for it. Write arbitration { key_file = \"/etc/vipward/pair.key\" }.")
 	}
 	shared := func(p heartbeat.Path) bool {
 		return slices.ContainsFunc(l.instances, func(i *instance) bool { return p.Interface != "" && i.Interface == p.Interface })

@@ -86,7 +86,7 @@ func (e *engine) metricsState() metrics.State {
 	s.Beats = map[string]map[string]uint64{}
 	for _, b := range e.beats.Stats() {
 		s.Beats[b.Name] = map[string]uint64{
-			"sent": b.Sent, "unsent": b.SendErrors, "received": b.Received, "forwarded": b.Forwarded, "dropped": b.Drops,
+			"sent": b.Sent, "unsent": b.SendErrors, "received": b.Received, "forwarded": b.Forwarded, "dropped": b.Drops, "refused": b.Refused,
 		}
 	}
 	n := e.neighbours.Stats()

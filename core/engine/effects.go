@@ -52,6 +52,12 @@ func (e *engine) beaten(b wire.Beat) {
 	e.loop.Hurry(node.Beat{Peer: peer, Path: path, Source: b.Path.Address, Payload: b.Payload}, b.At)
 }
 
+// unheard is called by the readers and the senders of the paths: nobody listens there.
+func (e *engine) unheard(w wire.Path) {
+	peer, path, _ := strings.Cut(w.Name, "/")
+	e.loop.Add(node.BeatRefused{Peer: peer, Path: path, Port: w.Port})
+}
+
 // desire hands the whole wish to those who apply it. A renewed lease comes with each advert and is no news for IPVS.
 func (e *engine) desire(s *desired.State) {
 	e.refusals.Set(s.Refused)

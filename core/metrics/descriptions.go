@@ -37,7 +37,7 @@ func describe() descriptions {
 	d.late = desc("scheduler_late_total", "Wake-ups of the loop that came later than the election bears.")
 	d.cut = desc("event_followers_cut_total", "Readers of events that were cut off because they lagged behind.")
 	d.wireDropped = desc("wire_dropped_total", "VRRP packets that could not be sent.", "interface")
-	d.beats = desc("heartbeats_total", "Heartbeats: sent, unsent, received; dropped by the kernel; forwarded by a router, which is refused.", "path", "result")
+	d.beats = desc("heartbeats_total", "Heartbeats: sent, unsent, received; dropped by the kernel; forwarded by a router and not taken; refused by the other machine.", "path", "result")
 	d.neighbours = desc("neighbours_total",
 		"Questions who has an address: asked, unasked; answers and claims: seen, folded as no news, limited as too many, dropped by the kernel.", "result")
 

@@ -96,6 +96,12 @@ type (
 		Source     netip.Addr
 		Payload    []byte
 	}
+	// BeatRefused says that the machine at the other end of a path answers that nobody listens on that UDP port.
+	BeatRefused struct {
+		// Peer whose path it is, and Path, as in [Peer].
+		Peer, Path string
+		Port       uint16
+	}
 	// Seen says that a machine other than this one answers for an address, or claims it: by ARP or neighbour discovery.
 	Seen struct {
 		Interface string
@@ -193,6 +199,7 @@ func (Start) input()           {}
 func (Stop) input()            {}
 func (Failover) input()        {}
 func (Beat) input()            {}
+func (BeatRefused) input()     {}
 func (Seen) input()            {}
 func (Unasked) input()         {}
 func (Unsent) input()          {}

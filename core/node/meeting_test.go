@@ -87,3 +87,33 @@ func TestAReturnIsNoSecondMaster(t *testing.T) {
 		}
 	}
 }
+
+func TestAMachineThatRefusesHeartbeatsIsToldWhileAMasterIsHeard(t *testing.T) {
+	p := healthyPair(t, nil)
+	refusals := func(k int) (n int) {
+		for _, e := range p.events[k] {
+			if e.Code == "peer.heartbeat_refused" {
+				n++
+			}
+		}
+		return n
+	}
+	refuse := func() {
+		for k := range p.nodes {
+			p.step(k, BeatRefused{Peer: p.nodes[k].members[0].cfg.Name, Path: "address", Port: 5000})
+		}
+		p.run(time.Second)
+	}
+	refuse()
+	if n := refusals(0) + refusals(1); n != 0 {
+		t.Errorf("%d events while heartbeats come", n)
+	}
+	p.silent = true
+	p.run(2 * time.Second)
+	refuse()
+	refuse()
+	p.wantEvent(1, "peer.heartbeat_refused", "UDP port 5000")
+	if refusals(0) != 0 || refusals(1) != 1 {
+		t.Errorf("lb1 told %d times and lb2 %d times, want the backup alone, once", refusals(0), refusals(1))
+	}
+}

@@ -47,6 +47,7 @@ type member struct {
 	instances     map[string]claim // by name
 	attributes    map[string]string
 	drift         string // that was told of
+	refused       bool   // that nobody listens there was told of
 }
 
 // claim is what a member has said of one instance.
@@ -146,6 +147,23 @@ func (n *Node) discardBeat(now time.Time, in Beat, why string) {
 	})
 }
 
+// unheard tells, once, of a member whose machine says that nobody listens to heartbeats, though a master's adverts come. Without those
+// its daemon is down, and that is told by the silence.
+func (n *Node) unheard(now time.Time, in BeatRefused) {
+	k := slices.IndexFunc(n.members, func(m *member) bool { return m.cfg.Name == in.Peer })
+	if k < 0 || !slices.ContainsFunc(n.instances, func(i *instance) bool { return i.router.Follows() }) {
+		return
+	}
+	if m := n.members[k]; !m.refused && !m.alive(now, time.Time{}) {
+		m.refused = true
+		n.emit(event.Event{
+			Code: "peer.heartbeat_refused", Severity: event.Warning, Kind: event.Node, Subject: m.cfg.Name,
+			Reason: fmt.Sprintf("its machine answers by path %s that nobody listens on UDP port %d, and a master's adverts come: "+
+				"write the same heartbeat_port on all nodes, or start vipward there", in.Path, in.Port),
+		})
+	}
+}
+
 func (m *member) pathOf(in Beat) *path {
 	for _, p := range m.paths {
 		if p.cfg.Name == in.Path {
@@ -206,7 +224,7 @@ func (n *Node) believe(now time.Time, m *member, p *path, msg heartbeat.Message)
 		m.met = now
 	}
 	changed := m.flags&^heartbeat.Urgent != msg.Flags&^heartbeat.Urgent
-	m.flags, m.version = msg.Flags, msg.Version
+	m.flags, m.version, m.refused = msg.Flags, msg.Version, false
 	for _, i := range msg.Instances {
 		last := m.instances[i.Name]
 		m.instances[i.Name] = claim{i, now}
@@ -298,53 +316,6 @@ func (n *Node) heal() {
 			n.dirty = true
 		}
 	}
-}
-
-// compareConfig tells of what is configured differently, once for each difference.
-func (n *Node) compareConfig(m *member, msg heartbeat.Message) {
-	m.hash = msg.ConfigHash
-	for _, a := range msg.Attributes {
-		m.attributes[a.Name] = a.Value
-	}
-	if m.hash == n.cfg.Guard.ConfigHash {
-		if m.drift != "" {
-			m.drift = ""
-			n.emit(event.Event{Code: "config.same", Severity: event.Info, Kind: event.Node, Subject: m.cfg.Name, Reason: "both have the same configuration again"})
-		}
-		clear(m.attributes)
-		return
-	}
-	if len(msg.Attributes) == 0 {
-		return
-	}
-	drift := strings.Join(n.drifts(m), "; ")
-	if drift == "" || drift == m.drift {
-		return
-	}
-	m.drift = drift
-	n.emit(event.Event{
-		Code: "config.drift", Severity: event.Warning, Kind: event.Node, Subject: m.cfg.Name, Reason: "its configuration is another one: " + drift,
-	})
-}
-
-// maxDrifts is how many differences are named.
-const maxDrifts = 8
-
-// drifts names the attributes that differ, with what they are here and there.
-func (n *Node) drifts(m *member) []string {
-	var out []string
-	for _, a := range n.cfg.Guard.Attributes {
-		if there, known := m.attributes[a.Name]; known && there != a.Value {
-			out = append(out, fmt.Sprintf("%s is %s here and %s there", a.Name, a.Value, there))
-		}
-	}
-	if len(out) == 0 && len(m.attributes) >= len(n.cfg.Guard.Attributes) {
-		return []string{"the files differ, but not in what has to be the same"}
-	}
-	if more := len(out) - maxDrifts; more > 0 {
-		out = append(out[:maxDrifts], fmt.Sprintf("and %d more", more))
-	}
-	return out
 }
 
 // ownings is the sum of the priorities of what a member has said to be MASTER of.

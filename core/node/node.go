@@ -164,6 +164,8 @@ func (n *Node) Step(now time.Time, in Input) Output {
 		n.emit(in.Event)
 	case Beat:
 		n.beat(now, in)
+	case BeatRefused:
+		n.unheard(now, in)
 	case Seen:
 		n.seen(now, in)
 	case Unasked:
@@ -194,7 +196,7 @@ func (n *Node) open(everything bool) {
 // before has said.
 func mayTouchAll(in Input) bool {
 	switch in.(type) {
-	case Received, Receptions, Timeout, Told, Observed, Observations, Beat, Seen, Unasked, Unsent, Fenced, Witnessed, Confirm:
+	case Received, Receptions, Timeout, Told, Observed, Observations, Beat, BeatRefused, Seen, Unasked, Unsent, Fenced, Witnessed, Confirm:
 		return false
 	}
 	return true

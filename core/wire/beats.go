@@ -41,6 +41,9 @@ type BeatOptions struct {
 	Logger *slog.Logger
 	// Receive is called for each datagram by the goroutine that reads the path: it must not block. Required.
 	Receive func(Beat)
+	// Refuse is told that the machine at the other end of a path says that nobody listens there, once a second at most. It must not
+	// block. Required.
+	Refuse func(Path)
 }
 
 // BeatStats counts what passed one path since it was first wished for.
@@ -49,9 +52,9 @@ type BeatStats struct {
 	// Open tells whether there is a socket now.
 	Open bool
 	// Received are the datagrams delivered, Forwarded those that a router had forwarded, Drops those that the kernel threw away because
-	// the socket was full.
+	// the socket was full. Refused are the answers of the other machine that nobody listens there.
 	Received, Forwarded, Drops uint64
-	Sent, SendErrors           uint64
+	Sent, SendErrors, Refused  uint64
 }
 
 // Beats holds one UDP socket for each path that is wished for and can be taken. Its methods may be called from any goroutine.
@@ -80,7 +83,7 @@ func (b *Beats) Set(wish []Path) {
 			next[w.Name] = p
 			continue
 		}
-		next[w.Name] = &path{Path: w, receive: b.opt.Receive, log: b.opt.Logger.With("path", w.Name, "address", w.Address)}
+		next[w.Name] = &path{Path: w, receive: b.opt.Receive, refuse: b.opt.Refuse, log: b.opt.Logger.With("path", w.Name, "address", w.Address)}
 	}
 	for name, p := range old {
 		if next[name] != p {

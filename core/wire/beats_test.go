@@ -15,11 +15,13 @@ type heart struct {
 	*host
 	beats *Beats
 	heard chan Beat
+	// refused gets each path of which the other machine says that nobody listens there.
+	refused chan Path
 }
 
 func newHeart(n *host) *heart {
-	h := &heart{host: n, heard: make(chan Beat, 100)}
-	h.beats = NewBeats(BeatOptions{Logger: slog.New(slog.NewTextHandler(&n.log, nil)), Receive: func(b Beat) { h.heard <- b }})
+	h := &heart{host: n, heard: make(chan Beat, 100), refused: make(chan Path, 100)}
+	h.beats = NewBeats(BeatOptions{Logger: slog.New(slog.NewTextHandler(&n.log, nil)), Receive: func(b Beat) { h.heard <- b }, Refuse: func(p Path) { h.refused <- p }})
 	n.t.Cleanup(func() { n.do(h.beats.Close) })
 	return h
 }
@@ -164,5 +166,27 @@ func TestPathFollowsAnInterfaceThatIsMadeAgain(t *testing.T) {
 		}
 		a.paths()
 		b.paths()
+	}
+}
+
+func TestAPortThatNobodyListensOnIsTold(t *testing.T) {
+	a, b := hearts(t)
+	other := toLeft("lb1")
+	other.Port++
+	a.paths(toRight("lb2"))
+	b.paths(other)
+	for range 3 {
+		a.beat("lb2", "hello")
+	}
+	select {
+	case p := <-a.refused:
+		if p.Name != "lb2" || p.Port != beatPort {
+			t.Errorf("refused by %+v", p)
+		}
+	case <-time.After(patience):
+		t.Fatal("nothing was told")
+	}
+	if s := a.beats.Stats()[0]; s.Refused == 0 {
+		t.Errorf("counted %+v", s)
 	}
 }

@@ -22,9 +22,12 @@ const maxBeat = 1500
 type path struct {
 	Path
 	receive func(Beat)
+	refuse  func(Path)
 	log     *slog.Logger
 
-	received, forwarded, drops, sent, sendErrors atomic.Uint64
+	received, forwarded, drops, sent, sendErrors, refusals atomic.Uint64
+
+	refused atomic.Int64 // when refuse was called last, as Unix nanoseconds
 
 	way   atomic.Pointer[way]
 	tried time.Time // guarded by Beats.mu, like the rest
@@ -164,9 +167,19 @@ func (p *path) send(payload []byte) error {
 	}
 	err := hand(w.sock, payload, nil, nil)
 	if errors.Is(err, unix.ECONNREFUSED) { // an answer of the other end to the datagram before: it had no socket then
+		p.refusal()
 		err = hand(w.sock, payload, nil, nil)
 	}
 	return err
+}
+
+// refusal counts one, and tells of it where none was told of lately.
+func (p *path) refusal() {
+	p.refusals.Add(1)
+	now, last := time.Now().UnixNano(), p.refused.Load()
+	if now-last >= int64(time.Second) && p.refused.CompareAndSwap(last, now) {
+		p.refuse(p.Path)
+	}
 }
 
 // read delivers datagrams until the socket is closed. Other errors pass, such as that the other end has no socket.
@@ -183,7 +196,8 @@ func (p *path) read(ctx context.Context, w *way) {
 			p.forwarded.Add(1)
 			continue
 		case errors.Is(err, unix.ECONNREFUSED):
-			continue // each is the answer to a datagram, and thus no flood
+			p.refusal() // each is the answer to a datagram, and thus no flood
+			continue
 		}
 		select {
 		case <-ctx.Done():
@@ -224,7 +238,7 @@ func (p *path) close() {
 func (p *path) stats() BeatStats {
 	s := BeatStats{
 		Path: p.Path, Received: p.received.Load(), Forwarded: p.forwarded.Load(), Drops: p.drops.Load(),
-		Sent: p.sent.Load(), SendErrors: p.sendErrors.Load(),
+		Sent: p.sent.Load(), SendErrors: p.sendErrors.Load(), Refused: p.refusals.Load(),
 	}
 	if w := p.way.Load(); w != nil {
 		s.Open = true
