@@ -200,6 +200,7 @@ install: build ## binary, plugins, unit, manual pages, completions, sample confi
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' configs/vipward.service >$(DESTDIR)$(PREFIX)/lib/systemd/system/vipward.service
 	install -D -m 644 configs/vipward.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/vipward.conf
 	install -D -m 644 configs/pair-dr.hcl $(DESTDIR)$(PREFIX)/share/doc/vipward/pair-dr.hcl
+	install -m 644 configs/alerts.yml $(DESTDIR)$(PREFIX)/share/doc/vipward/alerts.yml
 	bin/vipward man $(DESTDIR)$(PREFIX)/share/man/man8
 	install -d $(DESTDIR)/etc/vipward $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
 		$(DESTDIR)$(PREFIX)/share/zsh/vendor-completions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d

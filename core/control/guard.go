@@ -68,7 +68,10 @@ type Path struct {
 func (r renderer) guard(g node.GuardStatus) Guard {
 	out := Guard{
 		Condition: g.Condition, Row: int(g.Verdict.Row), Decision: string(g.Verdict.Decision), Reason: g.Verdict.Reason, Evidence: []Fact{},
-		Epoch: g.Epoch, Conflicts: g.Conflicts, Refusals: g.Refusals, DualMasterMS: g.DualMaster.Milliseconds(),
+		Epoch: g.Epoch, Conflicts: g.Conflicts, DualMasterMS: g.DualMaster.Milliseconds(),
+	}
+	for _, n := range g.Refusals {
+		out.Refusals += n
 	}
 	if out.Decision != "" {
 		for _, f := range g.Evidence.Facts() {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/vipward/vipward/core/config"
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/heartbeat"
 	"github.com/vipward/vipward/core/node"
 	"github.com/vipward/vipward/core/outbox"
@@ -106,10 +108,23 @@ func (e *engine) tell(events []event.Event) {
 	for _, v := range events {
 		e.seq++
 		v.Seq, v.Time, v.Node = e.seq, time.Now(), e.config.Load().Node.Name
+		if took, ok := outage(v); ok {
+			e.metrics.Takeover.Observe(took.Seconds())
+		}
 		e.ring.Append(v)
 		e.outbox.Add(v)
 		e.log.Log(context.Background(), level(v.Severity), v.String(), "code", v.Code, "seq", v.Seq)
 	}
+}
+
+// outage is how long there was no master before the takeover that an event tells of; false for other events, and where none was heard
+// before or the master was there until then.
+func outage(v event.Event) (time.Duration, bool) {
+	if v.Code != "instance.takeover" || v.Attrs["claim"] == string(guard.ClaimRank) {
+		return 0, false
+	}
+	ms, err := strconv.ParseInt(v.Attrs["silence_ms"], 10, 64)
+	return time.Duration(ms) * time.Millisecond, err == nil && ms > 0
 }
 
 func level(s event.Severity) slog.Level {

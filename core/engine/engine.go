@@ -168,6 +168,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	e.metrics = metrics.New(e.metricsState)
 	e.loop.waited = func(d time.Duration) { e.metrics.LoopWait.Observe(d.Seconds()) }
 	e.loop.stepped = func(d time.Duration) { e.metrics.LoopStep.Observe(d.Seconds()) }
+	e.loop.woken = func(d time.Duration) { e.metrics.LoopLateness.Observe(d.Seconds()) }
 	e.loop.desire, e.loop.tell, e.loop.answer = e.desire, e.tell, e.answers.give
 	e.loop.fence, e.loop.witness, e.loop.beat = e.fence, e.askWitness, e.beat
 	e.wire = wire.New(wire.Options{Logger: e.log, Receive: e.received})

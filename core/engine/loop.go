@@ -58,8 +58,8 @@ type loop struct {
 	fence  func(node.FenceOrder)
 	// witness asks the witness.
 	witness func(node.WitnessAsk)
-	// waited and stepped observe how long an input waited and a step took.
-	waited, stepped func(time.Duration)
+	// waited and stepped observe how long an input waited and a step took, woken how late a wake-up was.
+	waited, stepped, woken func(time.Duration)
 
 	left   node.Input    // taken from routine while gathering, not yet done; only Run touches it
 	unsent []node.Unsent // by the step before, not yet done; only Run touches it
@@ -185,7 +185,8 @@ func (l *loop) next(ctx context.Context, stop *<-chan struct{}) (node.Output, er
 		return l.step(l.gather(in), time.Time{}), nil
 	case <-l.timer.C:
 		l.fired = time.Now()
-		if l.fired.Sub(l.due) > lateAfter {
+		late := l.fired.Sub(l.due)
+		if l.woken(max(late, 0)); late > lateAfter {
 			l.late.Add(1)
 		}
 		return l.step(node.Timeout{}, l.due), nil

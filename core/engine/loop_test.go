@@ -43,7 +43,7 @@ func runLoop(t *testing.T) (*loop, *recorder, chan struct{}, chan error) {
 	l.desire = func(s *desired.State) { r.wishes = append(r.wishes, s) }
 	l.tell = func(e []event.Event) { r.events = append(r.events, e...) }
 	l.answer = func(a node.Answer) { r.answers = append(r.answers, a) }
-	l.waited, l.stepped = func(time.Duration) {}, func(time.Duration) {}
+	l.waited, l.stepped, l.woken = func(time.Duration) {}, func(time.Duration) {}, func(time.Duration) {}
 	stop, done := make(chan struct{}), make(chan error, 1)
 	go func() { done <- l.Run(context.Background(), stop) }()
 	l.Hurry(node.Links{"eth0": {Index: 2, Up: true, Addresses: []netip.Prefix{netip.MustParsePrefix("10.77.0.1/24")}}}, time.Now())
@@ -121,7 +121,7 @@ func TestFullInboxDropsAndCounts(t *testing.T) {
 // The node hears of each interface once, before anything else, and not of what fails in answer to that.
 func TestWhatCannotBeSentIsTheNextInput(t *testing.T) {
 	l := newLoop(node.New(node.Config{}))
-	l.waited, l.stepped = func(time.Duration) {}, func(time.Duration) {}
+	l.waited, l.stepped, l.woken = func(time.Duration) {}, func(time.Duration) {}, func(time.Duration) {}
 	l.send = func(all []node.Advert, failed func(node.Advert, error)) {
 		for _, a := range all {
 			failed(a, fmt.Errorf("no buffer on %s", a.Interface))
@@ -181,4 +181,25 @@ func TestMasterStepsDownAfterASuspension(t *testing.T) {
 		close(stop)
 		<-done
 	})
+}
+
+func TestTheOutageOfATakeover(t *testing.T) {
+	takeover := func(claim, ms string) event.Event {
+		return event.Event{Code: "instance.takeover", Attrs: map[string]string{"claim": claim, "silence_ms": ms}}
+	}
+	for _, c := range []struct {
+		name string
+		of   event.Event
+		want time.Duration // 0 for none
+	}{
+		{"a dead master", takeover("silence", "361"), 361 * time.Millisecond},
+		{"one that resigned", takeover("resigned", "50"), 50 * time.Millisecond},
+		{"one that is outranked was there", takeover("rank", "900"), 0},
+		{"the first one", takeover("silence", "0"), 0},
+		{"another event", event.Event{Code: "instance.hold_ended", Attrs: map[string]string{"silence_ms": "361"}}, 0},
+	} {
+		if took, ok := outage(c.of); took != c.want && ok || ok != (c.want > 0) {
+			t.Errorf("%s: %v %v, want %v", c.name, took, ok, c.want)
+		}
+	}
 }

@@ -170,6 +170,30 @@ func (e Evidence) Facts() []Fact {
 	return facts
 }
 
+// Sign is one piece of evidence as yes or no.
+type Sign struct {
+	// Kind is link (is it up), references (do they answer), peer (is it alive), vip (does anybody answer), fence (is it confirmed) or
+	// witness (has it granted).
+	Kind string
+	Yes  bool
+}
+
+// Signs are those pieces of the evidence that say yes or no. What is not known, or not asked for, is not among them.
+func (e Evidence) Signs() []Sign {
+	signs := []Sign{{"link", e.Cut == ""}}
+	add := func(known bool, kind string, yes bool) {
+		if known {
+			signs = append(signs, Sign{kind, yes})
+		}
+	}
+	add(e.References == VoiceHeard || e.References == VoiceSilent, "references", e.References == VoiceHeard)
+	add(e.Peer.Heard == VoiceHeard || e.Peer.Heard == VoiceSilent, "peer", e.Peer.Heard == VoiceHeard)
+	add(e.VIP.Who != WhoUnprobed && e.VIP.Who != WhoAsked, "vip", e.VIP.Who != WhoNobody)
+	add(e.mode() != FencingOff, "fence", e.Fence.State == FenceConfirmed)
+	add(e.Witness.State == GrantHeld || e.Witness.State == GrantRefused, "witness", e.Witness.State == GrantHeld)
+	return signs
+}
+
 // String is what the members say, in words.
 func (p Peer) String() string {
 	text := "no heartbeat was ever heard"

@@ -34,6 +34,20 @@ const (
 	RowFenceFailed
 )
 
+// Rows is how many there are.
+const Rows = int(RowFenceFailed) + 1
+
+// Name of the row, in one word, for machines.
+func (r Row) Name() string {
+	names := [Rows]string{
+		"election", "isolated", "master", "failing", "free", "wedged", "stranger", "dead", "unprobed", "fence_failed",
+	}
+	if r < 0 || int(r) >= Rows {
+		return "row_" + strconv.Itoa(int(r))
+	}
+	return names[r]
+}
+
 // Explain says in one sentence what the row is.
 func (r Row) Explain() string {
 	switch r {

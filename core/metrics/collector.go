@@ -8,6 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/health"
 	"github.com/vipward/vipward/core/node"
 	"github.com/vipward/vipward/core/vrrp"
@@ -63,6 +64,16 @@ func (c *collector) Collect(ch chan<- prometheus.Metric) {
 	}
 	for _, i := range s.Snapshot.Instances {
 		c.instance(out, s, i)
+		c.guard(out, i.Config.Name, i.Guard)
+	}
+	for _, p := range s.Snapshot.Peers {
+		for _, w := range p.Paths {
+			path := p.Name + "/" + w.Path.Name
+			out.gauge(c.d.peerUp, truth(w.Up), path)
+			if w.RTT > 0 {
+				out.gauge(c.d.peerRTT, w.RTT.Seconds(), path)
+			}
+		}
 	}
 	for _, k := range s.Snapshot.Checkers {
 		out.gauge(c.d.checkerUp, truth(k.Status == health.Up), k.Name)
@@ -139,6 +150,21 @@ func (c *collector) instance(out sink, s State, i node.InstanceStatus) {
 	}
 }
 
+// guard shows what is known about a takeover of an instance.
+func (c *collector) guard(out sink, name string, g node.GuardStatus) {
+	out.counter(c.d.conflicts, g.Conflicts, name)
+	out.seconds(c.d.dualMaster, g.DualMaster, name)
+	for row, n := range g.Refusals {
+		out.counter(c.d.refused, n, name, guard.Row(row).Name())
+	}
+	if g.Verdict.Decision == "" {
+		return
+	}
+	for _, s := range g.Evidence.Signs() {
+		out.gauge(c.d.evidence, truth(s.Yes), name, s.Kind)
+	}
+}
+
 func (c *collector) service(out sink, s State, v node.ServiceStatus) {
 	name := v.Config.Name
 	out.gauge(c.d.serviceUp, truth(v.Up), name)
@@ -190,6 +216,11 @@ func (s sink) gauge(d *prometheus.Desc, v float64, labels ...string) {
 
 func (s sink) counter(d *prometheus.Desc, v uint64, labels ...string) {
 	s.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+}
+
+// seconds is a counter of time.
+func (s sink) seconds(d *prometheus.Desc, v time.Duration, labels ...string) {
+	s.ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, v.Seconds(), labels...)
 }
 
 // age is how long ago t was, in seconds; 0 for the zero time.

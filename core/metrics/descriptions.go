@@ -19,6 +19,8 @@ type descriptions struct {
 
 	fenceUp, fences, witnessUp *prometheus.Desc
 
+	peerUp, peerRTT, conflicts, dualMaster, refused, evidence *prometheus.Desc
+
 	all []*prometheus.Desc
 }
 
@@ -93,6 +95,14 @@ func describe() descriptions {
 	d.fenceUp = desc("fence_device_up", "Whether the fencer's device answered when it was asked last.", "fencer", "kind")
 	d.witnessUp = desc("witness_up", "Whether the witness answered when it was asked last.", "witness")
 	d.fences = desc("fence_total", "Orders to switch a node off, by what became of them; a dry run is rehearsed.", "result")
+	d.peerUp = desc("peer_up", "Whether heartbeats of the other member come by the path.", "path")
+	d.peerRTT = desc("peer_heartbeat_rtt_seconds", "Round-trip time of the latest heartbeat that was answered by the path.", "path")
+	d.conflicts = desc("vip_conflict_total", "Answers of others for a VIP that this node held.", "instance")
+	d.dualMaster = desc("dual_master_seconds_total", "For how long another node was MASTER while this one was.", "instance")
+	d.refused = desc("takeover_refused_total", "Takeovers that were refused, by the row of the table of evidence.", "instance", "reason")
+	d.evidence = desc("evidence",
+		"What was known at the latest decision about a takeover: link up, references answer, peer alive, vip answered, fence confirmed, witness granted. The unknown is not shown.",
+		"instance", "kind")
 	return d
 }
 

@@ -1,5 +1,5 @@
 // Package metrics shows the daemon's state to Prometheus. It reads a [State] at each scrape and keeps none itself, besides
-// the two histograms of the loop. It is NOT a place to count anything: counters live with what they count.
+// the histograms of the loop and of takeovers. It is NOT a place to count anything: counters live with what they count.
 package metrics
 
 import (
@@ -89,6 +89,10 @@ type Queue struct {
 type Metrics struct {
 	// LoopWait observes how long an input waited for the loop, LoopStep how long the node took for it; both in seconds.
 	LoopWait, LoopStep prometheus.Histogram
+	// LoopLateness observes how much later than it asked for the loop woke up, in seconds.
+	LoopLateness prometheus.Histogram
+	// Takeover observes how long there was no master before a takeover that nobody has planned, in seconds.
+	Takeover prometheus.Histogram
 
 	registry *prometheus.Registry
 }
@@ -96,12 +100,17 @@ type Metrics struct {
 // New makes the metrics. read is called at each scrape, from any goroutine.
 func New(read func() State) *Metrics {
 	m := &Metrics{
-		LoopWait: loopHistogram("vipward_loop_wait_seconds", "Time that an input waited for the loop."),
-		LoopStep: loopHistogram("vipward_loop_step_seconds", "Time that the node took for one input."),
+		LoopWait:     loopHistogram("vipward_loop_wait_seconds", "Time that an input waited for the loop."),
+		LoopStep:     loopHistogram("vipward_loop_step_seconds", "Time that the node took for one input."),
+		LoopLateness: loopHistogram("vipward_loop_lateness_seconds", "How much later than it asked for the loop woke up."),
+		Takeover: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Name: "vipward_takeover_seconds", Help: "Time from the last advert of a master that died or resigned to the takeover.",
+			Buckets: prometheus.ExponentialBuckets(0.025, 2, 12), // to 51 s: from fast adverts to a peer that is waited for
+		}),
 		registry: prometheus.NewRegistry(),
 	}
 	m.registry.MustRegister(
-		m.LoopWait, m.LoopStep, newCollector(read),
+		m.LoopWait, m.LoopStep, m.LoopLateness, m.Takeover, newCollector(read),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 	)
 	return m

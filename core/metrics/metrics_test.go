@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"os"
+	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -16,7 +17,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
 	"github.com/vipward/vipward/core/desired"
+	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/health"
+	"github.com/vipward/vipward/core/heartbeat"
 	"github.com/vipward/vipward/core/node"
 	"github.com/vipward/vipward/core/vrrp"
 )
@@ -53,12 +56,21 @@ func example() State {
 			Ready: true,
 			Instances: []node.InstanceStatus{{
 				Config: node.Instance{Name: "web", VRRP: vrrp.Config{Priority: 150}}, State: vrrp.Master, Effective: 90,
+				Guard: node.GuardStatus{
+					Verdict: guard.Verdict{Row: guard.RowDead, Decision: guard.Take}, Conflicts: 24, Refusals: [guard.Rows]uint64{guard.RowIsolated: 25},
+					DualMaster: 1500 * time.Millisecond, Evidence: guard.Evidence{
+						References: guard.VoiceHeard, Peer: guard.Peer{Heard: guard.VoiceSilent}, VIP: guard.Answerer{Who: guard.WhoNobody},
+					},
+				},
 				Addresses: []node.AddressStatus{{Prefix: vip, Held: true, LeaseEnd: now.Add(2400 * time.Millisecond)}},
 				Counters: vrrp.Counters{
 					Sent: 60, Received: 2, PriorityZeroSent: 3, PriorityZeroReceived: 4, BecameMaster: 1,
 					Discarded: map[vrrp.Reason]uint64{vrrp.ReasonChecksum: 5},
 				},
 			}},
+			Peers: []node.PeerStatus{{Name: "lb2", Paths: []node.PathStatus{
+				{Path: heartbeat.Path{Name: "address"}, Up: true, RTT: 250 * time.Microsecond}, {Path: heartbeat.Path{Name: "cross"}},
+			}}},
 			Checkers: []node.CheckerStatus{{Name: "local", Status: health.Up, Values: map[string]float64{"load": 0.5}}},
 			Services: []node.ServiceStatus{{
 				Config: node.Service{Name: "web", Service: desired.Service{ServiceKey: key}}, Up: true,
@@ -126,10 +138,12 @@ func TestNamesFollowTheConventions(t *testing.T) {
 func TestHandlerShowsLoopAndProcess(t *testing.T) {
 	m := New(example)
 	m.LoopStep.Observe(0.000002)
+	m.Takeover.Observe(0.35)
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	for _, want := range []string{
 		"vipward_loop_wait_seconds_count 0", `vipward_loop_step_seconds_bucket{le="4e-06"} 1`,
+		"vipward_loop_lateness_seconds_count 0", `vipward_takeover_seconds_bucket{le="0.4"} 1`,
 		`vipward_vrrp_state{instance="web"} 2`, "process_start_time_seconds", "go_goroutines",
 	} {
 		if !strings.Contains(w.Body.String(), want) {
@@ -156,5 +170,23 @@ func TestWhatDoesNotApplyIsNotShown(t *testing.T) {
 func TestBeforeTheFirstSnapshot(t *testing.T) {
 	if got := exposition(t, State{}); !strings.Contains(got, "vipward_ready 0") || strings.Contains(got, "loop_idle") {
 		t.Errorf("the exposition of an empty state is\n%s", got)
+	}
+}
+
+func TestTheRulesForAlertsNameMetricsThatThereAre(t *testing.T) {
+	rules, err := os.ReadFile("../../configs/alerts.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := httptest.NewRecorder()
+	New(example).Handler().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	names := regexp.MustCompile(`vipward_\w+`).FindAllString(string(rules), -1)
+	if len(names) < 12 {
+		t.Fatalf("the rules name %d metrics", len(names))
+	}
+	for _, name := range names {
+		if !strings.Contains(w.Body.String(), "\n"+name+"{") {
+			t.Errorf("the rules name %s, which there is not", name)
+		}
 	}
 }

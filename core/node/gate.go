@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/vipward/vipward/core/event"
@@ -91,12 +92,7 @@ func graver(a, b guard.Decision) bool {
 func (n *Node) takeOver(now time.Time, i *instance) {
 	g := &i.guard
 	i.term = n.nextTerm(i)
-	silence := time.Duration(0)
-	if _, _, last := i.router.Master(); !last.IsZero() {
-		silence = now.Sub(last)
-	}
-	e := i.verdictEvent("instance.takeover", event.Info, g.verdict, g.verdict.Reason)
-	e.Attrs["silence_ms"], e.Attrs["waited_ms"] = milliseconds(silence), milliseconds(now.Sub(g.wanted))
+	e := n.verdictEvent(now, i, "instance.takeover", event.Info, g.verdict, g.verdict.Reason)
 	n.endHold(now, i, "it takes over")
 	n.step(now, i, vrrp.Promote{})
 	n.emit(e)
@@ -135,7 +131,7 @@ func (n *Node) refuseTakeover(now time.Time, i *instance, v guard.Verdict, of *i
 		return
 	}
 	g.refused = v
-	i.refusals++
+	i.refusals[v.Row]++
 	code, severity := "instance.takeover_refused", event.Critical
 	switch {
 	case v.Decision == guard.Isolated:
@@ -145,7 +141,7 @@ func (n *Node) refuseTakeover(now time.Time, i *instance, v guard.Verdict, of *i
 	case v.Row == guard.RowFailing:
 		severity = event.Warning
 	}
-	n.emit(i.verdictEvent(code, severity, v, v.Reason))
+	n.emit(n.verdictEvent(now, i, code, severity, v, v.Reason))
 }
 
 // speaks is the reason as another member of the group hears it.
@@ -165,21 +161,43 @@ func (n *Node) endHold(now time.Time, i *instance, why string) {
 	if why == "" {
 		why = i.router.Reason()
 	}
-	e := i.verdictEvent("instance.hold_ended", event.Info, g.refused, fmt.Sprintf("after %v: %s", now.Sub(g.held).Round(time.Millisecond), why))
+	e := n.verdictEvent(now, i, "instance.hold_ended", event.Info, g.refused, fmt.Sprintf("after %v: %s", now.Sub(g.held).Round(time.Millisecond), why))
+	e.Attrs["held_ms"] = milliseconds(now.Sub(g.held))
 	n.emit(e)
 	g.held, g.refused = time.Time{}, guard.Verdict{}
 }
 
-// verdictEvent is an event with a verdict and its evidence.
-func (i *instance) verdictEvent(code string, s event.Severity, v guard.Verdict, reason string) event.Event {
+// verdictEvent is an event with a verdict, its evidence, what the peer says of the instance, and how long it all took.
+func (n *Node) verdictEvent(now time.Time, i *instance, code string, s event.Severity, v guard.Verdict, reason string) event.Event {
 	e := event.Event{
 		Code: code, Severity: s, Kind: event.Instance, Subject: i.cfg.Name, Reason: reason, Notify: i.cfg.Notify,
-		Attrs: map[string]string{"row": strconv.Itoa(int(v.Row)), "decision": string(v.Decision)},
+		Attrs: map[string]string{"row": strconv.Itoa(int(v.Row)), "decision": string(v.Decision), "waited_ms": "0", "silence_ms": "0"},
 	}
 	for _, f := range i.guard.facts.Facts() {
 		e.Attrs[f.Name] = f.Value
 	}
+	if w := i.guard.wanted; !w.IsZero() {
+		e.Attrs["waited_ms"] = milliseconds(now.Sub(w))
+	}
+	if _, _, last := i.router.Master(); !last.IsZero() && !i.isMaster() {
+		e.Attrs["silence_ms"] = milliseconds(now.Sub(last))
+	}
+	if view := n.views(now, i); view != "" {
+		e.Attrs["peer_view"] = view
+	}
 	return e
+}
+
+// views is what the members said last of an instance.
+func (n *Node) views(now time.Time, i *instance) string {
+	var all []string
+	for _, m := range n.members {
+		if c, spoken := m.instances[i.cfg.Name]; spoken {
+			all = append(all, fmt.Sprintf("%s: %s, priority %d, epoch %d, %v ago",
+				m.cfg.Name, vrrp.State(c.State), c.Priority, c.Epoch, now.Sub(c.at).Round(time.Millisecond)))
+		}
+	}
+	return strings.Join(all, "; ")
 }
 
 func milliseconds(d time.Duration) string { return strconv.FormatInt(d.Milliseconds(), 10) }

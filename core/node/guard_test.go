@@ -368,3 +368,41 @@ func TestConfigurationsThatDifferAreNamed(t *testing.T) {
 		t.Errorf("the difference is told as %q", drift)
 	}
 }
+
+func TestEveryTakeoverAndRefusalIsOneEventWithAllThatIsKnown(t *testing.T) {
+	p := healthyPair(t, nil)
+	p.deaf[1] = true
+	p.run(5 * time.Second)
+	p.dead[0] = true
+	p.run(2 * time.Second)
+	p.want("- MASTER")
+	told := map[string]event.Event{}
+	for _, e := range p.events[1] {
+		if _, twice := told[e.Code]; twice {
+			t.Errorf("%s is told twice:\n%s", e.Code, eventLines(p.events[1]))
+		}
+		if strings.HasPrefix(e.Code, "instance.") && e.Code != "instance.state" {
+			told[e.Code] = e
+		}
+	}
+	for code, want := range map[string]map[string]string{
+		"instance.advert_path_broken": {
+			"row": "2", "decision": "hold", "claim": "silence", "link": "up", "references": "answers", "peer": "lb1 is alive and MASTER",
+			"waited_ms": "0", "silence_ms": "3609", "peer_view": "lb1: MASTER, priority 150, epoch 1, ",
+		},
+		"instance.hold_ended": {"row": "2", "held_ms": ""},
+		"instance.takeover": {
+			"row": "7", "decision": "take", "peer": "lb1 is silent", "vip": "nobody", "waited_ms": "", "silence_ms": "", "peer_view": "lb1: MASTER",
+		},
+	} {
+		e, ok := told[code]
+		if !ok || e.Reason == "" {
+			t.Errorf("no %s with a reason is told:\n%s", code, eventLines(p.events[1]))
+		}
+		for name, value := range want {
+			if got := e.Attrs[name]; got == "" || !strings.HasPrefix(got, value) {
+				t.Errorf("%s says %s=%q, want %q", code, name, got, value)
+			}
+		}
+	}
+}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/event"
+	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/vrrp"
 )
 
@@ -46,17 +47,17 @@ type instance struct {
 	command uint64 // the failover under way; 0 for none
 
 	guard     guarding
-	term      uint64    // the epoch of its latest ownership, here or elsewhere
-	resists   bool      // what the router was told
-	mute      time.Time // since when no advert could be sent; zero for not
-	spoken    time.Time // the last advert that was made
-	unsent    bool      // it could not be sent
-	broken    string    // why it takes no part any more
-	conflicts uint64    // answers of others for a VIP that is held
-	refusals  uint64    // takeovers that were refused
-	confirmed time.Time // the last advert that was not told to be unsent
-	dumb      string    // why its adverts cannot be sent, until it is tried again
-	remote    bool      // no other member is near
+	term      uint64             // the epoch of its latest ownership, here or elsewhere
+	resists   bool               // what the router was told
+	mute      time.Time          // since when no advert could be sent; zero for not
+	spoken    time.Time          // the last advert that was made
+	unsent    bool               // it could not be sent
+	broken    string             // why it takes no part any more
+	conflicts uint64             // answers of others for a VIP that is held
+	refusals  [guard.Rows]uint64 // takeovers that were refused, by the row of the table
+	confirmed time.Time          // the last advert that was not told to be unsent
+	dumb      string             // why its adverts cannot be sent, until it is tried again
+	remote    bool               // no other member is near
 
 	// The rest belongs to the agenda.
 	due     time.Time

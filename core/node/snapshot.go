@@ -76,8 +76,10 @@ type GuardStatus struct {
 	Since time.Time
 	// Epoch of the latest ownership; 0 for none yet.
 	Epoch uint64
-	// Conflicts are answers of others for a VIP that was held, Refusals takeovers that were refused.
-	Conflicts, Refusals uint64
+	// Conflicts are answers of others for a VIP that was held.
+	Conflicts uint64
+	// Refusals are takeovers that were refused, by the row of the table.
+	Refusals [guard.Rows]uint64
 	// DualMaster is for how long there were two masters, in all.
 	DualMaster time.Duration
 }
