@@ -337,7 +337,8 @@ virtual_server "web" {
   slow_start  = "0s"   # how long a server that comes back takes to get its whole weight; up to 1h, in whole weights from 1 on
 
   # How long a real server that is removed from this file keeps the connections that it has, while it gets no new ones; "0s": not at
-  # all; up to 24h. One that is down leaves at once.
+  # all; up to 24h. One that is down leaves at once. When the whole virtual_server is removed, its servers leave in the same way, and it
+  # goes with the last of them; it goes at once where its VIP is removed as well, since nobody reaches it then.
   drain_timeout = "5m"
 
   # A server that failed so often is kept out until it has passed for a while. There is none without this block.

@@ -90,7 +90,7 @@ func showStatus(w io.Writer, g *globals, s control.Status, raw []byte) error {
 	}
 	v.instances(s.Instances)
 	v.groups(s.Groups)
-	v.services(s.Services)
+	v.services(s.Services, s.Removed)
 	v.sync(s.Sync)
 	v.plugins(s.Plugins)
 	return v.err
@@ -162,8 +162,8 @@ func (v *view) groups(list []control.Group) {
 	v.section(t)
 }
 
-func (v *view) services(list []control.Service) {
-	if len(list) == 0 {
+func (v *view) services(list []control.Service, removed []control.Removed) {
+	if len(list)+len(removed) == 0 {
 		return
 	}
 	t := &table{}
@@ -186,12 +186,20 @@ func (v *view) services(list []control.Service) {
 			t.add("", "  "+r.Address.String(), state(r.State), v.ago(r.Since), of(r.EffectiveWeight, r.Weight),
 				strconv.FormatUint(uint64(r.ActiveConnections), 10), strconv.FormatUint(uint64(r.InactiveConnections), 10), stale(r.Reason, r.Stale))
 		}
-		for _, l := range s.Leaving {
-			t.add("", "  "+l.Address.String(), state("leaves"), "", "0", strconv.FormatUint(uint64(l.ActiveConnections), 10),
-				strconv.FormatUint(uint64(l.InactiveConnections), 10), "removed from the configuration; it keeps its connections for another "+left(v.now, l.Until))
-		}
+		v.leaving(t, s.Leaving)
+	}
+	for _, s := range removed {
+		t.add("", s.Service, state("leaves"), "", "", "", "", "removed from the configuration; it goes with its last server")
+		v.leaving(t, s.Leaving)
 	}
 	v.section(t)
+}
+
+func (v *view) leaving(t *table, list []control.Leaving) {
+	for _, l := range list {
+		t.add("", "  "+l.Address.String(), state("leaves"), "", "0", strconv.FormatUint(uint64(l.ActiveConnections), 10),
+			strconv.FormatUint(uint64(l.InactiveConnections), 10), "removed from the configuration; it keeps its connections for another "+left(v.now, l.Until))
+	}
 }
 
 func (v *view) sync(s *control.Sync) {

@@ -36,6 +36,9 @@ func checkTokens(src []byte, name string) hcl.Diagnostics {
 		if t.Type == hclsyntax.TokenNumberLit && isHuge(t.Bytes) {
 			return tooMuch(t.Range, "a number is longer than %d characters, or has an exponent of more than 3 digits", maxNumber)
 		}
+		if t.Type == hclsyntax.TokenComment && bytes.HasSuffix(t.Bytes, []byte("\n")) {
+			t.Type = hclsyntax.TokenNewline // its own is part of it
+		}
 		if text := c.count(t.Type); text != "" {
 			return tooMuch(t.Range, "%s", text)
 		}
@@ -46,7 +49,7 @@ func checkTokens(src []byte, name string) hcl.Diagnostics {
 // isPlain tells of a file that keeps within the limits, without a look at its tokens, which would take as long as the parser does. It is
 // false for one that it does not understand: one with templates, heredocs, divisions or numbers with exponents, or with a long expression.
 func isPlain(src []byte) bool {
-	const long = maxOperators                      // no expression has more operators than bytes
+	const long = maxOperators / 2                  // no expression has more operators than bytes, or not many
 	var open []byte                                // brackets
 	nested, line, expression, number := 0, 0, 0, 0 // how many of them are no braces; where the others began
 	for k := 0; k < len(src); k++ {

@@ -38,6 +38,7 @@ func Render(s *node.Snapshot, x Extra) Status {
 		Groups:      each(s.Groups, r.group),
 		Checkers:    each(s.Checkers, r.checker),
 		Services:    each(s.Services, r.service),
+		Removed:     r.removed(s.Leaving),
 		Sync:        r.sync(s.Sync),
 		Plugins:     append([]Plugin{}, x.Plugins...),
 		Fencers:     append([]Fencer{}, x.Fencers...),
@@ -161,14 +162,30 @@ func (r renderer) service(s node.ServiceStatus) Service {
 		RealServers: each(s.RealServers, r.realServer(s.Config)),
 	}
 	for _, l := range s.Leaving {
-		n := r.x.Traffic[l.Service].Servers[l.Server]
-		out.Leaving = append(out.Leaving, Leaving{l.Server, instant(l.Until), n.Active, n.Inactive})
+		out.Leaving = append(out.Leaving, r.leaving(l))
 	}
 	if len(s.Config.Also) > 0 || k.Mark != 0 {
 		out.Addresses = each(s.Config.Keys(), desired.ServiceKey.String)
 	}
 	if len(out.RealServers) > 0 {
 		out.Forward = out.RealServers[0].Forward
+	}
+	return out
+}
+
+func (r renderer) leaving(l node.Leaving) Leaving {
+	n := r.x.Traffic[l.Service].Servers[l.Server]
+	return Leaving{l.Server, instant(l.Until), n.Active, n.Inactive}
+}
+
+// removed gathers the servers, of which those of a service stand together, by service.
+func (r renderer) removed(list []node.Leaving) (out []Removed) {
+	for k, l := range list {
+		if k == 0 || list[k-1].Service != l.Service {
+			out = append(out, Removed{Service: l.Service.String()})
+		}
+		last := &out[len(out)-1]
+		last.Leaving = append(last.Leaving, r.leaving(l))
 	}
 	return out
 }

@@ -27,6 +27,8 @@ type Status struct {
 	Groups   []Group   `json:"groups"`
 	Checkers []Checker `json:"checkers"`
 	Services []Service `json:"services"`
+	// Removed are services that the configuration has no more, and that have connections; absent for none.
+	Removed []Removed `json:"removed_services,omitempty"`
 	// Sync is the exchange of connections with the other director; null where the configuration has none.
 	Sync    *Sync    `json:"sync"`
 	Plugins []Plugin `json:"plugins"`
@@ -172,6 +174,13 @@ type Service struct {
 	RealServers []RealServer `json:"real_servers"`
 	// Leaving are real servers that the configuration has no more; absent for none.
 	Leaving []Leaving `json:"leaving,omitempty"`
+}
+
+// Removed is a service that gets no new connections, and is removed when its last real server has left.
+type Removed struct {
+	// Service in words: "tcp 10.0.0.1:80", "fwmark 7".
+	Service string    `json:"service"`
+	Leaving []Leaving `json:"leaving"`
 }
 
 // Leaving is a real server that gets no new connections, and is removed when it has none, or at the instant Until.

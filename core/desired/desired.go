@@ -25,6 +25,10 @@ type State struct {
 	Rules  []Rule
 	// Services of IPVS, each key once.
 	Services []Service
+	// VIPs are the addresses of all virtual routers, held or not: a service on one that is no longer among them has nobody to serve.
+	VIPs []netip.Addr
+	// Last is the wish with which the daemon ends: what goes, goes at once.
+	Last bool
 	// Sync is the daemon that exchanges connections with the other director; without a role there is none.
 	Sync Sync
 	// Sysctls that the services need, each name once. What they were before is put back when they are not wished for any more.

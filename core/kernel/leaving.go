@@ -96,6 +96,38 @@ func (a *serviceApplier) leave(ops []desired.ServiceOp, repairing bool) {
 	}
 }
 
+// ending are services of ours that nobody wishes for any more, as wishes without real servers: these leave, and the service goes with the
+// last of them. A service without time, one on a VIP that went as well, and all of them when the daemon ends, are not among them: they go
+// at once.
+func (a *serviceApplier) ending(have []desired.Service, wanted map[desired.ServiceKey]time.Duration) (out []desired.Service) {
+	for _, h := range have {
+		drain := a.owned.keys[h.ServiceKey]
+		_, stays := wanted[h.ServiceKey]
+		vip, known := a.vips[h.Address.Addr()]
+		if stays || drain == 0 || a.last || known && !vip || len(h.Destinations) == 0 {
+			continue
+		}
+		h.Destinations, h.Drain = nil, drain
+		out = append(out, h)
+	}
+	return out
+}
+
+// end removes the services whose last real server has left, and returns those that stay for now.
+func (a *serviceApplier) end(services []desired.Service) (stay []desired.Service) {
+	busy := map[desired.ServiceKey]bool{}
+	for e := range a.leaving {
+		busy[e.service] = true
+	}
+	for _, s := range services {
+		gone := a.broken == nil && !busy[s.ServiceKey] && len(a.do([]desired.ServiceOp{{Action: desired.RemoveService, Service: s}})) > 0
+		if !gone {
+			stay = append(stay, s)
+		}
+	}
+	return stay
+}
+
 // openConnections counts what the leaving servers have, after they get no new ones.
 func (a *serviceApplier) openConnections(ops []desired.ServiceOp) map[endpoint]uint32 {
 	open := map[endpoint]uint32{}

@@ -3,7 +3,9 @@ package kernel
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -165,4 +167,88 @@ func TestFailureIsThatOfItsService(t *testing.T) {
 		d.expect(createWeb, createA, createB)
 		d.reported("")
 	})
+}
+
+const (
+	quietA     = "update 10.0.0.11:80 DirectRoute weight 0 of TCP 10.0.0.1:80"
+	removeA    = "remove 10.0.0.11:80 of TCP 10.0.0.1:80"
+	removeWeb1 = "remove TCP 10.0.0.1:80"
+)
+
+func TestServiceLeavesWithTheLastOfItsServers(t *testing.T) {
+	direct(t, &fakeIPVS{}, "", func(d *director) {
+		d.wish(draining(5*time.Minute, "10.0.0.11:80", "10.0.0.12:80"))
+		d.asked()
+		d.wish()
+		d.expect(quietA, quietB)
+		d.leaving()
+		d.connections("10.0.0.12", 0, 0)
+		d.after(1100 * time.Millisecond)
+		d.expect(removeB)
+		if got := d.leaving(); got != "10.0.0.12:80 left with 0; 10.0.0.11:80 leaves" {
+			t.Errorf("reported %q", got)
+		}
+		d.after(4 * time.Minute)
+		d.expect()
+		d.after(time.Minute) // its time is over
+		d.expect(removeA, removeWeb1)
+		if got := d.leaving(); got != "10.0.0.11:80 left with 7; " {
+			t.Errorf("reported %q", got)
+		}
+		d.after(time.Minute)
+		d.expect()
+	})
+}
+
+func TestServiceThatComesBackBeforeItHasLeftIsAsBefore(t *testing.T) {
+	direct(t, &fakeIPVS{}, "", func(d *director) {
+		d.wish(draining(time.Minute, "10.0.0.11:80"))
+		d.asked()
+		d.wish()
+		d.wish(draining(time.Minute, "10.0.0.11:80"))
+		d.expect(quietA, "update 10.0.0.11:80 DirectRoute weight 1 of TCP 10.0.0.1:80")
+		d.after(5 * time.Minute)
+		d.expect()
+	})
+}
+
+func TestServiceLeavesOverARestart(t *testing.T) {
+	table, path := &fakeIPVS{}, filepath.Join(t.TempDir(), "services.json")
+	direct(t, table, path, func(d *director) {
+		d.wish(draining(time.Minute, "10.0.0.11:80"))
+		d.wish()
+	})
+	table.asked()
+	direct(t, table, path, func(d *director) {
+		d.wish()
+		d.expect()
+		d.connections("10.0.0.11", 0, 0)
+		d.after(1100 * time.Millisecond)
+		d.expect(removeA, removeWeb1)
+	})
+}
+
+func TestServiceLeavesAtOnce(t *testing.T) {
+	vip := []netip.Addr{netip.MustParseAddr("10.0.0.1")}
+	for name, tt := range map[string]struct {
+		drain time.Duration
+		after desired.State
+		want  []string
+	}{
+		"without time":           {0, desired.State{VIPs: vip}, []string{removeWeb1}},
+		"when its VIP goes":      {time.Minute, desired.State{}, []string{removeWeb1}},
+		"when the daemon ends":   {time.Minute, desired.State{VIPs: vip, Last: true}, []string{removeWeb1}},
+		"with its VIP it has to": {time.Minute, desired.State{VIPs: vip}, []string{quietA}},
+	} {
+		direct(t, &fakeIPVS{}, "", func(d *director) {
+			d.Set(&desired.State{Services: []desired.Service{draining(tt.drain, "10.0.0.11:80")}, VIPs: vip})
+			synctest.Wait()
+			d.asked()
+			d.Set(&tt.after)
+			synctest.Wait()
+			if got := fmt.Sprint(d.asked()); got != fmt.Sprint(tt.want) {
+				t.Errorf("%s: %s, want %q", name, got, tt.want)
+			}
+		})
+	}
 }

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/vipward/vipward/core/desired"
 )
@@ -18,7 +19,8 @@ import (
 // belongs under /run: the kernel's table does not outlive the machine either. An empty path remembers for this run only.
 type owned struct {
 	path string
-	keys map[desired.ServiceKey]bool
+	// keys are the services that are ours, with how long their real servers have to leave when the service itself is not wished for any more.
+	keys map[desired.ServiceKey]time.Duration
 	// before are the time-outs that the system had before ours; nil while they are its own.
 	before *desired.Timeouts
 	// syncs are the daemons for the synchronisation of connections that are ours.
@@ -39,11 +41,13 @@ type ownedEntry struct {
 	Address  netip.AddrPort   `json:"address"`
 	Protocol desired.Protocol `json:"protocol"`
 	Mark     uint32           `json:"mark,omitempty"`
+	// Drain is in nanoseconds.
+	Drain time.Duration `json:"drain,omitempty"`
 }
 
 // readOwned reads the file; one that does not exist is empty.
 func readOwned(path string) (*owned, error) {
-	o := &owned{path: path, keys: map[desired.ServiceKey]bool{}}
+	o := &owned{path: path, keys: map[desired.ServiceKey]time.Duration{}}
 	if path == "" {
 		return o, nil
 	}
@@ -59,15 +63,15 @@ func readOwned(path string) (*owned, error) {
 		return o, fmt.Errorf("read the list of own services in %s: %w", path, err)
 	}
 	for _, k := range f.Services {
-		o.keys[desired.ServiceKey(k)] = true
+		o.keys[desired.ServiceKey{Address: k.Address, Protocol: k.Protocol, Mark: k.Mark}] = k.Drain
 	}
 	o.before, o.syncs = f.Timeouts, f.Syncs
 	return o, nil
 }
 
 // set replaces what is remembered. It writes to the disk only what is new there, and then all or nothing.
-func (o *owned) set(keys map[desired.ServiceKey]bool) error {
-	if len(keys) == len(o.keys) && containsAll(o.keys, keys) {
+func (o *owned) set(keys map[desired.ServiceKey]time.Duration) error {
+	if maps.Equal(o.keys, keys) {
 		return nil
 	}
 	o.keys = keys
@@ -98,8 +102,8 @@ func (o *owned) save() error {
 		return nil
 	}
 	f := ownedFile{Version: 1, Services: []ownedEntry{}, Timeouts: o.before, Syncs: o.syncs}
-	for _, k := range sortedKeys(o.keys) {
-		f.Services = append(f.Services, ownedEntry(k))
+	for _, k := range slices.SortedFunc(maps.Keys(o.keys), desired.ServiceKey.Compare) {
+		f.Services = append(f.Services, ownedEntry{k.Address, k.Protocol, k.Mark, o.keys[k]})
 	}
 	b, err := json.MarshalIndent(f, "", "\t")
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -61,6 +62,8 @@ type ipvsWish struct {
 	services []desired.Service
 	timeouts desired.Timeouts
 	sync     desired.Sync
+	vips     []netip.Addr
+	last     bool
 }
 
 // NewServices makes an applier without a wish.
@@ -72,10 +75,10 @@ func NewServices(opt ServiceOptions) *Services {
 
 // Set replaces the wish. It never blocks, and a wish that comes before the one before it was applied takes its place. Nothing
 // in the kernel is touched before the first call.
-// Of the wish, Services, Timeouts and Sync count. Timeouts that are zero are left as the system has them, or put back where a wish
+// Of the wish, Services, Timeouts, Sync, VIPs and Last count. Timeouts that are zero are left as the system has them, or put back where a wish
 // before had changed them.
 func (s *Services) Set(want *desired.State) {
-	s.wish.put(ipvsWish{want.Services, want.Timeouts, want.Sync})
+	s.wish.put(ipvsWish{want.Services, want.Timeouts, want.Sync, want.VIPs, want.Last})
 }
 
 // Drift asks for a look at the kernel, because somebody may have changed something. It never blocks.
@@ -113,7 +116,8 @@ func (s *Services) Run(ctx context.Context) error {
 		case <-s.wish.changed:
 			var w ipvsWish
 			w, taken = s.wish.take()
-			a.want, a.timeouts, a.sync, fresh = w.services, w.timeouts, w.sync, true
+			a.take(w)
+			fresh = true
 		case <-s.drift:
 		case <-timer.C:
 		}
@@ -142,6 +146,8 @@ type serviceApplier struct {
 	want     []desired.Service
 	timeouts desired.Timeouts
 	sync     desired.Sync
+	vips     map[netip.Addr]bool // false for one that no virtual router has any more
+	last     bool
 	synced   desired.Sync // what runs of it
 	unsynced string       // why it does not
 	leaving  leaving
@@ -159,6 +165,20 @@ type serviceApplier struct {
 	told     node.ServicesApplied // the last report
 	repaired []string
 	lacks    []string // what the system lacks for the wish
+}
+
+// take makes a wish the one that counts.
+func (a *serviceApplier) take(w ipvsWish) {
+	a.want, a.timeouts, a.sync, a.last = w.services, w.timeouts, w.sync, w.last
+	if a.vips == nil {
+		a.vips = map[netip.Addr]bool{}
+	}
+	for vip := range a.vips {
+		a.vips[vip] = false
+	}
+	for _, vip := range w.vips {
+		a.vips[vip] = true
+	}
 }
 
 // pass compares and applies once, and says when the next pass is due. A fresh wish is new since the pass before.
@@ -203,14 +223,15 @@ func (a *serviceApplier) apply(repairing bool) error {
 		return err
 	}
 	a.counts = counted{counts, at}
-	wanted := make(map[desired.ServiceKey]bool, len(a.want))
+	wanted := make(map[desired.ServiceKey]time.Duration, len(a.want))
 	for _, s := range a.want {
-		wanted[s.ServiceKey] = true
+		wanted[s.ServiceKey] = s.Drain
 	}
+	ended := a.ending(have, wanted)
 	ours := maps.Clone(a.owned.keys)
 	maps.Copy(ours, wanted)
 	a.remember(ours)
-	now, slow := splitLeaving(desired.DiffServices(a.want, have, ours))
+	now, slow := splitLeaving(desired.DiffServices(append(slices.Clip(a.want), ended...), have, set(ours)))
 	began := time.Now()
 	for _, op := range a.do(now) {
 		if repairing {
@@ -218,6 +239,9 @@ func (a *serviceApplier) apply(repairing bool) error {
 		}
 	}
 	a.leave(slow, repairing)
+	for _, s := range a.end(ended) {
+		wanted[s.ServiceKey] = s.Drain
+	}
 	if a.changes > 0 {
 		a.log.Debug("IPVS was changed", "changes", a.changes, "took", time.Since(began))
 	}
@@ -290,7 +314,7 @@ func (a *serviceApplier) failures() map[desired.ServiceKey]string {
 
 // remember records before anything is made, so that a crash leaves nothing in the table that nobody knows. Where it cannot be
 // recorded, serving goes before tidiness.
-func (a *serviceApplier) remember(keys map[desired.ServiceKey]bool) {
+func (a *serviceApplier) remember(keys map[desired.ServiceKey]time.Duration) {
 	if err := a.owned.set(keys); err != nil {
 		a.log.Warn("after a crash, services may stay in IPVS that nobody wishes for any more", "error", err)
 	}
@@ -332,15 +356,11 @@ func (a *serviceApplier) report() (node.ServicesApplied, bool) {
 	return r, true
 }
 
-func sortedKeys(keys map[desired.ServiceKey]bool) []desired.ServiceKey {
-	return slices.SortedFunc(maps.Keys(keys), desired.ServiceKey.Compare)
-}
-
-func containsAll(set, keys map[desired.ServiceKey]bool) bool {
+// set is the keys of a map.
+func set(keys map[desired.ServiceKey]time.Duration) map[desired.ServiceKey]bool {
+	out := make(map[desired.ServiceKey]bool, len(keys))
 	for k := range keys {
-		if !set[k] {
-			return false
-		}
+		out[k] = true
 	}
-	return true
+	return out
 }

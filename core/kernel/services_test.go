@@ -161,7 +161,7 @@ func TestServicesOfFormerRunAreRemovedByTheRecord(t *testing.T) {
 		d.expect("remove TCP 10.0.0.2:80")
 	})
 	o, err := readOwned(path)
-	if err != nil || len(o.keys) != 1 || !o.keys[service("10.0.0.1:80").ServiceKey] {
+	if err != nil || len(o.keys) != 1 || !owns(o, "10.0.0.1:80") {
 		t.Errorf("the record holds %v, %v, want the one service", o.keys, err)
 	}
 }
@@ -171,7 +171,7 @@ func TestServiceIsRecordedBeforeItIsMade(t *testing.T) {
 	table := &fakeIPVS{refuse: map[string]error{"create": unix.ENOMEM}}
 	direct(t, table, path, func(d *director) { d.wish(service("10.0.0.1:80")) })
 	o, err := readOwned(path)
-	if err != nil || !o.keys[service("10.0.0.1:80").ServiceKey] {
+	if err != nil || !owns(o, "10.0.0.1:80") {
 		t.Errorf("the record holds %v, %v", o.keys, err)
 	}
 }
@@ -335,4 +335,9 @@ func TestServiceSurvivesTheTable(t *testing.T) {
 			t.Errorf("%+v reads back as %+v", want, got)
 		}
 	}
+}
+
+func owns(o *owned, addr string) bool {
+	_, ok := o.keys[service(addr).ServiceKey]
+	return ok
 }

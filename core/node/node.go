@@ -38,7 +38,8 @@ type Node struct {
 	groups    []*group
 	checks    map[string]*check
 	services  []*service
-	unjudged  []*service // by this step
+	vips      []netip.Addr // of all instances, held or not
+	unjudged  []*service   // by this step
 	links     Links
 	linked    uint64 // counts the changes of the interfaces and of the configuration
 
@@ -372,7 +373,12 @@ func (n *Node) adopt(now time.Time, cfg Config) {
 			}
 		}
 	}
-	n.checks, n.expiry = checks, time.Time{}
+	n.checks, n.expiry, n.vips = checks, time.Time{}, nil
+	for _, i := range cfg.Instances {
+		for _, a := range i.Addresses {
+			n.vips = append(n.vips, a.Prefix.Addr())
+		}
+	}
 	n.adoptInstances(now)
 	n.adoptGroups(now)
 	n.adoptMembers()
@@ -413,7 +419,7 @@ func (n *Node) checkerStatus(name string) (status health.Status, reason string) 
 
 // wish is everything that the kernel should hold now.
 func (n *Node) wish(now time.Time) *desired.State {
-	s := &desired.State{}
+	s := &desired.State{VIPs: n.vips, Last: n.out.Stopped}
 	for _, i := range n.instances {
 		i.wish(now, n.cfg.Lone, s)
 		n.wishKept(i, s)

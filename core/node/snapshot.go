@@ -25,6 +25,8 @@ type Snapshot struct {
 	Groups   []GroupStatus
 	Checkers []CheckerStatus
 	Services []ServiceStatus
+	// Leaving are real servers of services that the configuration has no more, and that still have connections.
+	Leaving []Leaving
 	// Maintenance keeps the node from being master.
 	Maintenance Maintenance
 	// Sync is the exchange of connections with the other director.

@@ -10,7 +10,7 @@ import (
 
 // Snapshot is the state at the instant now, for readers.
 func (n *Node) Snapshot(now time.Time) *Snapshot {
-	s := &Snapshot{At: now, Name: n.cfg.Name, Ready: !n.started.IsZero() && !n.stopping, Maintenance: n.maintenance.Maintenance}
+	s := &Snapshot{At: now, Name: n.cfg.Name, Ready: !n.started.IsZero() && !n.stopping, Maintenance: n.maintenance.Maintenance, Leaving: n.strays()}
 	s.Sync = SyncStatus{Config: n.cfg.Sync, Running: n.synced, Since: n.syncedAt, Error: n.table.unsaid}
 	for _, i := range n.instances {
 		s.Instances = append(s.Instances, n.instanceStatus(now, i))

@@ -120,3 +120,17 @@ func (n *Node) leavers(v *service) (out []Leaving) {
 	}
 	return out
 }
+
+// strays are the real servers that leave services which are not configured any more.
+func (n *Node) strays() []Leaving {
+	if len(n.table.leaving) == 0 {
+		return nil
+	}
+	known := map[desired.ServiceKey]bool{}
+	for _, v := range n.services {
+		for _, key := range v.cfg.Keys() {
+			known[key] = true
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(n.table.leaving), func(l Leaving) bool { return known[l.Service] })
+}
