@@ -137,6 +137,12 @@ func TestStatusInOtherSituations(t *testing.T) {
 		{"a service without servers has no method", func(s *node.Snapshot) {
 			s.Services[0].RealServers = nil
 		}, func(s Status) bool { return s.Services[0].Forward == "" && s.Services[0].RealServers != nil }},
+		{"servers of services that were removed stand by service", func(s *node.Snapshot) {
+			l := node.Leaving{Service: desired.Marked(7, false), Server: netip.MustParseAddrPort("10.0.0.11:80"), Until: noon().Add(time.Minute)}
+			s.Leaving = []node.Leaving{l, l, {Service: desired.Marked(8, false), Server: l.Server}}
+		}, func(s Status) bool {
+			return len(s.Removed) == 2 && s.Removed[0].Service == "fwmark 7" && len(s.Removed[0].Leaving) == 2 && len(s.Removed[1].Leaving) == 1
+		}},
 		{"a state without an instant is as old as the daemon", func(s *node.Snapshot) {
 			s.Instances[0].Since = time.Time{}
 		}, func(s Status) bool { return s.Instances[0].Since.Equal(noon().Add(-time.Hour)) }},

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,8 +20,8 @@ func readSysctl(name string) (string, error) {
 
 // lacking says what the director lacks for the services to work, each with the command that mends it. What cannot be read is
 // passed over: nothing is said that is not known.
-func lacking(want []desired.Service, sysctl func(string) (string, error), module func(string) bool) []string {
-	var out []string
+func lacking(want []desired.Service, sysctl func(string) (string, error), module func(string) bool, ways func(netip.Addr) (in, back string)) []string {
+	out := filtered(want, sysctl, ways)
 	off := func(name string) bool {
 		v, err := sysctl(name)
 		return err == nil && v == "0"
@@ -43,6 +44,64 @@ func lacking(want []desired.Service, sysctl func(string) (string, error), module
 			"connections: if it is to masquerade them, write ipvs { sysctl = { conntrack = 1 } }")
 	}
 	return out
+}
+
+// filtered says which packets to a service are dropped for forged ones, since the way back to who sent them is another one. With a tunnel,
+// as with direct routing, nothing goes back by this node, so that nobody sees at once why. Ways tells by which interface packets to a VIP
+// come in and the default route leads, each empty for unknown.
+func filtered(want []desired.Service, sysctl func(string) (string, error), ways func(netip.Addr) (in, back string)) (out []string) {
+	told := map[string]bool{}
+	for _, s := range want {
+		a := s.Address.Addr()
+		oneWay := slices.ContainsFunc(s.Destinations, func(d desired.Destination) bool { return d.Forward != desired.NAT })
+		if !oneWay || s.Mark != 0 || !a.Is4() { // the kernel has no such filter for IPv6
+			continue
+		}
+		in, back := ways(a)
+		if in == "" || back == "" || in == back || told[in] {
+			continue
+		}
+		all, _ := sysctl("net/ipv4/conf/all/rp_filter")
+		own, _ := sysctl("net/ipv4/conf/" + in + "/rp_filter")
+		if max(all, own) == "1" { // the greater counts; 2 is loose
+			told[in] = true
+			out = append(out, fmt.Sprintf("packets to %v come in on %s, the default route leads back over %s, and rp_filter of %s is strict, "+
+				"so that the kernel drops those of clients that are not on its network: run sysctl -w net.ipv4.conf.%s.rp_filter=2",
+				s.ServiceKey, in, back, in, strings.ReplaceAll(in, ".", "/")))
+		}
+	}
+	return out
+}
+
+// waysOf finds the interfaces of packets to the VIPs, as of now, in the network namespace of the calling thread. A VIP is on the interface
+// that has its network, whether or not this node holds it.
+func waysOf() func(vip netip.Addr) (in, back string) {
+	unknown := func(netip.Addr) (in, back string) { return "", "" }
+	r, err := dialRoute()
+	if err != nil {
+		return unknown
+	}
+	defer r.close()
+	back, err := r.deviceTo(nowhere[0])
+	if err != nil {
+		return unknown
+	}
+	entries, err := r.list()
+	links, more := r.links()
+	if err != nil || more != nil {
+		return unknown
+	}
+	return func(vip netip.Addr) (string, string) {
+		for _, e := range entries {
+			if e.prefix.IsSingleIP() || !e.prefix.Masked().Contains(vip) {
+				continue
+			}
+			if k := slices.IndexFunc(links, func(l link) bool { return l.index == e.index }); k >= 0 {
+				return links[k].name, back
+			}
+		}
+		return "", ""
+	}
 }
 
 // firstWith is the first service that has such a destination; empty for none.

@@ -48,6 +48,7 @@ type Services struct {
 	dial   func() (ipvsTable, error)
 	sysctl func(name string) (string, error)
 	module func(name string) bool
+	look   func() func(vip netip.Addr) (in, back string)
 	counts atomic.Pointer[counted]
 }
 
@@ -68,7 +69,7 @@ type ipvsWish struct {
 
 // NewServices makes an applier without a wish.
 func NewServices(opt ServiceOptions) *Services {
-	s := &Services{opt: opt, wish: newMailbox[ipvsWish](), drift: make(chan struct{}, 1), dial: dialIPVS, sysctl: readSysctl, module: func(name string) bool { return loaded(os.DirFS("/"), name) }}
+	s := &Services{opt: opt, wish: newMailbox[ipvsWish](), drift: make(chan struct{}, 1), dial: dialIPVS, sysctl: readSysctl, look: waysOf, module: func(name string) bool { return loaded(os.DirFS("/"), name) }}
 	s.counts.Store(&counted{})
 	return s
 }
@@ -103,7 +104,7 @@ func (s *Services) Run(ctx context.Context) error {
 	if err != nil {
 		s.opt.Logger.Warn("services that a former run has left and nobody wishes for any more stay in IPVS", "error", err)
 	}
-	a := &serviceApplier{backend: &backend{dial: s.dial}, owned: own, log: s.opt.Logger, sysctl: s.sysctl, module: s.module, now: time.Now}
+	a := &serviceApplier{backend: &backend{dial: s.dial}, owned: own, log: s.opt.Logger, sysctl: s.sysctl, module: s.module, look: s.look, now: time.Now}
 	defer a.backend.close()
 	timer := time.NewTimer(pollEvery)
 	defer timer.Stop()
@@ -142,6 +143,9 @@ type serviceApplier struct {
 	log     *slog.Logger
 	sysctl  func(name string) (string, error)
 	module  func(name string) bool
+	look    func() func(vip netip.Addr) (in, back string)
+	ways    func(vip netip.Addr) (in, back string)
+	looked  time.Time // for the ways
 
 	want     []desired.Service
 	timeouts desired.Timeouts
@@ -188,7 +192,10 @@ func (a *serviceApplier) pass(fresh bool) time.Duration {
 		return lookEvery // a node without services needs no IPVS
 	}
 	start := time.Now()
-	a.lacks = lacking(a.want, a.sysctl, a.module)
+	if fresh || start.Sub(a.looked) >= lookEvery {
+		a.ways, a.looked = a.look(), start
+	}
+	a.lacks = lacking(a.want, a.sysctl, a.module, a.ways)
 	repairing := a.settled && !fresh
 	a.broken, a.changes, a.failed, a.missing = nil, 0, map[desired.ServiceKey][]error{}, map[desired.ServiceKey]bool{}
 	// The daemon comes first: connections that come while the services change are of use to the other director, too.

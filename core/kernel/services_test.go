@@ -35,7 +35,7 @@ func direct(t *testing.T, table *fakeIPVS, owned string, f func(d *director)) {
 			Logger: quiet(), Owned: owned,
 			Report: func(a node.ServicesApplied) { d.by(func() { d.reports = append(d.reports, a) }) },
 		})
-		d.Services.dial = table.dial
+		d.Services.dial, d.Services.look = table.dial, func() func(netip.Addr) (in, back string) { return noWays }
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error)
 		go func() { done <- d.Services.Run(ctx) }()

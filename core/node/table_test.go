@@ -47,6 +47,9 @@ func TestServersThatLeaveAreShownAndTold(t *testing.T) {
 	if got := r.node.Snapshot(r.now).Services[0].Leaving; len(got) != 1 || got[0] != l {
 		t.Errorf("it shows %v", got)
 	}
+	if got := r.node.Snapshot(r.now).Leaving; len(got) != 1 || got[0].Service != other {
+		t.Errorf("of services that are not configured it shows %v", got)
+	}
 	r.give(ServicesApplied{Left: []Left{{Service: key, Server: server}, {Service: key, Server: server, Open: 3}}})
 	r.wantEvent("real_server 10.77.0.19:80 of web: real_server.left (it had no connections any more, and was removed)")
 	r.wantEvent("real_server 10.77.0.19:80 of web: real_server.left (it was removed with 3 connections, since its drain_timeout is over)")
