@@ -29,6 +29,7 @@ type rig struct {
 	leases  []desired.FastLease
 	leased  int // how often they were told
 	answers []Answer
+	asked   []WitnessAsk
 	stopped bool
 }
 
@@ -97,6 +98,7 @@ func (r *rig) take(out Output) {
 		r.leases, r.leased = out.FastLeases, r.leased+1
 	}
 	r.answers = append(r.answers, out.Answers...)
+	r.asked = append(r.asked, out.WitnessAsks...)
 	r.stopped = r.stopped || out.Stopped
 }
 

@@ -68,7 +68,8 @@ func (n *Node) wishGrant(now time.Time, i *instance, want bool) {
 	n.tendGrant(now, i)
 }
 
-// tendGrant keeps the grant of an instance: it is asked for before a takeover, renewed while this node is master, and given back.
+// tendGrant keeps the grant of an instance: it is asked for before a takeover, renewed while this node is master, and given back: in a
+// hand-over before the addresses, for the peer needs it to take them.
 func (n *Node) tendGrant(now time.Time, i *instance) {
 	g := &i.guard.grant
 	if n.cfg.Guard.Witness == "" {
@@ -78,7 +79,9 @@ func (n *Node) tendGrant(now time.Time, i *instance) {
 	if g.id != 0 && now.Sub(g.asked) >= n.witnessLimit() {
 		n.witnessed(now, Witnessed{ID: g.id, Err: "no answer within " + n.witnessLimit().String()})
 	}
-	master := i.isMaster()
+	master := i.isMaster() && !i.router.HandingOver()
+	g.wanted = g.wanted && i.router.Wants() != ""
+	n.askAnew(i)
 	g.binds = n.cfg.Guard.OnWitnessLoss == guard.WitnessRelease
 	switch {
 	case !master && !g.wanted:
@@ -92,6 +95,14 @@ func (n *Node) tendGrant(now time.Time, i *instance) {
 	}
 	if master && !now.Before(g.until.Add(-grantMargin)) {
 		n.loseGrant(now, i)
+	}
+}
+
+// askAnew has a witness asked at once that has refused, where the master has resigned since: it has given the grant back.
+func (n *Node) askAnew(i *instance) {
+	g := &i.guard.grant
+	if _, priority, last := i.router.Master(); g.wanted && g.id == 0 && g.state == guard.GrantRefused && priority == 0 && g.asked.Before(last) {
+		g.state, g.next = guard.GrantNone, time.Time{}
 	}
 }
 

@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -93,6 +94,54 @@ func TestARefusedRenewalLetsGoUnderAnyPolicy(t *testing.T) {
 	if r.node.instances[0].isMaster() {
 		t.Error("it stays MASTER of what another node holds")
 	}
+}
+
+// A grant is for who is master, or would be: what is let go of is free for others.
+func TestTheGrantIsGivenBack(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		leave func(r *rig)
+	}{
+		{"to a better master", func(r *rig) { r.peerAdvert(200) }},
+		{"in FAULT", func(r *rig) { r.give(Links{"eth0": {Index: 2}}) }},
+		{"before the addresses, in a hand-over", func(r *rig) { r.give(Failover{Instance: "web", ID: 1}) }},
+	} {
+		r := start(t, witnessed(guard.WitnessRelease))
+		r.court(10*time.Second, granted)
+		r.wantState(vrrp.Master)
+		r.asked = nil
+		tt.leave(r)
+		for range 20 {
+			if !strings.HasPrefix(tt.name, "before") {
+				r.peerAdvert(200)
+			}
+			r.court(10*time.Millisecond, granted)
+		}
+		if len(r.asked) != 1 || r.asked[0].Action != WitnessRelease {
+			t.Errorf("%s: the witness was asked %+v, want one release", tt.name, r.asked)
+		}
+		if tt.name[0] == 'b' != r.node.instances[0].holds {
+			t.Errorf("%s: it holds the addresses: %v", tt.name, r.node.instances[0].holds)
+		}
+	}
+}
+
+// What the witness has refused for the sake of a master it is asked again at once when that one resigns.
+func TestAResignationHasTheWitnessAskedAgain(t *testing.T) {
+	cfg := witnessed(guard.WitnessRelease)
+	cfg.Instances[0].VRRP.Priority = 254 // it wants to be master at once
+	r := start(t, cfg)
+	for range 5 {
+		r.peerAdvert(50)
+		r.court(time.Second, refused)
+	}
+	r.wantState(vrrp.Hold)
+	for n := len(r.asked); len(r.asked) == n; {
+		r.court(time.Millisecond, refused)
+	}
+	r.peerAdvert(0)
+	r.court(20*time.Millisecond, granted)
+	r.wantState(vrrp.Master)
 }
 
 func TestAnOperatorsWordIsRefusedWhereTheNodeIsHeard(t *testing.T) {
