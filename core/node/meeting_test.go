@@ -117,3 +117,20 @@ func TestAMachineThatRefusesHeartbeatsIsToldWhileAMasterIsHeard(t *testing.T) {
 		t.Errorf("lb1 told %d times and lb2 %d times, want the backup alone, once", refusals(0), refusals(1))
 	}
 }
+
+// A lease that is long because nobody is near ends when a member is: it may have to take over before the next advert.
+func TestALongLeaseEndsWithTheFirstHeartbeat(t *testing.T) {
+	p := newPair(t, nil)
+	p.run(10 * time.Second)
+	p.dead[1] = true
+	p.run(15 * time.Second)
+	i := p.nodes[0].instances[0]
+	if got := i.lease(false); got != longLease {
+		t.Fatalf("alone it leases for %v, want %v", got, longLease)
+	}
+	p.dead[1] = false
+	p.step(1, Timeout{})
+	if got := i.lease(false); got >= longLease || !i.wished.Equal(i.renewed) {
+		t.Errorf("beside a member that is back it leases for %v", got)
+	}
+}

@@ -242,10 +242,14 @@ func (n *Node) believe(now time.Time, m *member, p *path, msg heartbeat.Message)
 	n.tellPaths(now)
 }
 
-// meet has a member hear at once what this node is master of: both may have become it while neither heard the other.
+// meet has a member hear at once what this node is master of: both may have become it while neither heard the other. From now on there is
+// somebody to make room for: a lease that is long because nobody was near ends with the short one.
 func (n *Node) meet(now time.Time, m *member) {
 	m.back = now
 	for _, i := range n.instances {
+		if i.remote {
+			i.remote, i.wished, n.dirty = false, time.Time{}, true
+		}
 		if i.isMaster() {
 			n.hasten(i)
 		}
