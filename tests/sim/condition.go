@@ -53,6 +53,7 @@ func (j *judge) watch(i int) {
 			j.watchHeld(i, v, h)
 		}
 	}
+	j.watchGuard(i)
 	for _, h := range j.w.hosts {
 		j.switched(&j.none[i][h.n], j.orphan(i, h), func() time.Duration { return j.takeover(i, h) }, func(lasted time.Duration) {
 			j.w.fail("I3 no owner", "nobody has held %s for %s; %s could", instanceName(i), lasted, h.name())
@@ -92,7 +93,7 @@ func (j *judge) conflict(i int, owners []*host) bool {
 	}
 	for k, a := range owners {
 		for _, b := range owners[k+1:] {
-			if a.running() && b.running() && j.w.hears(segment, a, b) && j.w.hears(segment, b, a) {
+			if a.running() && b.running() && j.w.hears(segment, a, b) && j.w.hears(segment, b, a) && j.w.speak(segment, a, b) {
 				return !j.chaotic(segment)
 			}
 		}
@@ -116,6 +117,9 @@ func (j *judge) overlap(i int) time.Duration {
 	for _, h := range j.w.hosts {
 		d = max(d, d+h.late)
 	}
+	if j.w.scenario.Guard != nil && j.w.now-j.rest.shaken < j.settling() {
+		d += max(j.w.interval(i), 500*time.Millisecond) // where rank does not decide, a heartbeat must tell whose claim is the newer one
+	}
 	if loss := worst(j.w.segments[segment].loss); loss > 0 {
 		d += time.Duration(rows(loss)) * j.w.interval(i)
 	}
@@ -132,7 +136,7 @@ func rows(percent int) (n int) {
 
 // orphan tells whether nobody answers for an instance whom a host hears that could take over.
 func (j *judge) orphan(i int, h *host) bool {
-	if !h.healthy(i) || j.w.disagree(i) {
+	if !h.healthy(i) || j.w.disagree(i) || !j.w.may(h, i) {
 		return false
 	}
 	for _, m := range j.w.scenario.mates(i) {
@@ -154,6 +158,9 @@ func (j *judge) takeover(i int, h *host) time.Duration {
 	d := j.w.down(h, i) + 100*time.Millisecond + 2*time.Duration(j.w.scenario.Delay) + 2*h.late
 	if h.late > 10*maxWakeLate {
 		d += j.w.interval(i) // a timer that fires late has the node look once more
+	}
+	if g := j.w.scenario.Guard; g != nil {
+		d += 500*time.Millisecond + 2*time.Duration(g.TTL) // it asks again every 250 ms while it is refused, and the grant of a dead owner runs on
 	}
 	if j.chaotic(j.w.scenario.Instances[i].Segment) {
 		d += 4 * time.Second // an advert may still be on its way

@@ -25,10 +25,12 @@ func (w *World) inject(f Fault) {
 // begin lets a fault happen, and returns what ends it; nil where it has no duration.
 func (w *World) begin(f Fault) (end func()) {
 	switch f.Kind {
-	case Kill, Crash, Pause, Late, Stop, Failover, Reload, Reconfigure, FailChecker, Wall:
+	case Kill, Crash, Pause, Late, Stop, Failover, Reload, Reconfigure, FailChecker, Wall, Power, Fencer:
 		return w.onHost(f)
 	case Carrier, Deleted, Removed, Refused:
 		return w.onKernel(f)
+	case Crosslink, Stranger, Witness, Replay:
+		return w.besides(f)
 	}
 	return w.onNetwork(f)
 }
@@ -64,6 +66,10 @@ func (w *World) onHost(f Fault) (end func()) {
 		h.down++
 		h.do(func() { h.stopping = true; h.w.judge.shake(h); h.step(node.Stop{}) })
 		return h.rise
+	case Power:
+		h.switchOff()
+	case Fencer:
+		return h.setFencer(f.Segment, f.Size)
 	case Failover:
 		h.commands++
 		h.give(node.Failover{Instance: instanceName(f.Instance), ID: h.commands})
@@ -171,6 +177,12 @@ func (w *World) onSegment(f Fault, s int) (end func()) {
 		return w.cutting(s, func(_, to int) bool { return to == f.Node })
 	case Cut:
 		return w.cutting(s, func(from, to int) bool { return from == f.Node && to == f.Size })
+	case Isolate:
+		return w.cutting(s, func(from, to int) bool { return from == f.Node || f.Size == 0 && to == f.Node })
+	case Filter:
+		return w.filtering(s, f)
+	case Reference:
+		return w.deafened(s, f.Size)
 	case Partition:
 		return w.cutting(s, w.apart(f.Size))
 	case Flap:
@@ -201,7 +213,7 @@ func (w *World) add(s int, end func()) func() {
 // cutting keeps packets away from those who should not hear them.
 func (w *World) cutting(s int, cut func(from, to int) bool) (end func()) {
 	change := func(more int) {
-		for from := range w.hosts {
+		for from := range len(w.hosts) + clients {
 			for to := range len(w.hosts) + clients {
 				if from != to && cut(from, to) {
 					w.segments[s].cut[from][to] += more

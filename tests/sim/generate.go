@@ -11,7 +11,8 @@ import (
 func Generate(seed uint64, length time.Duration) Scenario {
 	g := generator{rand.New(rand.NewPCG(seed, 7))} // reproducible on purpose
 	s := Scenario{Seed: seed, Length: span(length), Topology: g.topology()}
-	kinds := g.kinds()
+	s.Guard = guardOf(seed, s.Topology)
+	kinds := g.kinds(s.Guard)
 	pause := settlingOf(s.Topology)
 	for t := 25 * time.Second; t < length-pause; {
 		last := t
@@ -121,12 +122,12 @@ func (g generator) group(t *Topology) {
 }
 
 // kinds are those faults that this seed may have; what is named twice is twice as likely.
-func (g generator) kinds() (kinds []string) {
+func (g generator) kinds(guard *GuardSpec) (kinds []string) {
 	for len(kinds) == 0 {
-		for _, k := range []string{
+		for _, k := range append(guardKinds(guard), []string{
 			Kill, Kill, Crash, Crash, Pause, Pause, Late, Stop, Failover, Failover, Reload, Reload, Reconfigure, Reconfigure, FailChecker,
 			FailChecker, Loss, Burst, Slow, Duplicate, Mute, Deaf, Cut, Partition, Partition, Flap, Carrier, Deleted, Removed, Refused, Wall, Spoof,
-		} {
+		}...) {
 			if g.chance(50) {
 				kinds = append(kinds, k)
 			}
@@ -177,6 +178,8 @@ func (g generator) fault(t Topology, kind string) Fault {
 		f.Size = one(g, -3600, 3600, -2, 8, -315360000, 315360000)
 	case Spoof:
 		f.Size, f.For = g.IntN(packets), 0
+	default:
+		g.guardFault(t, &f)
 	}
 	return f
 }

@@ -40,6 +40,16 @@ type host struct {
 	jumped   time.Duration   // when its wall clock did
 	unfit    []time.Duration // by instance: until when it may be out of the election
 
+	off         bool // the machine has no power
+	maintenance bool // the node takes no part
+	memory      node.Memory
+	fencer      []int           // by level, what the fencer of the machine does
+	ears        []ear           // by node
+	asking      []time.Duration // by instance, until when a question to the witness is under way
+	granted     []bool          // by instance, whether what it holds it has by the witness's grant
+	record      []recorded      // heartbeats, one of each run
+	recordedIn  int
+
 	failing  []int // reasons of each checker to fail
 	first    []bool
 	marks    []node.Mark
@@ -54,6 +64,7 @@ func newHost(w *World, n int) *host {
 	h.failing, h.first = make([]int, w.scenario.Checkers), make([]bool, w.scenario.Checkers)
 	h.active, h.unfit = h.edit, make([]time.Duration, len(w.scenario.Instances))
 	h.kernel = newKernel(w, h)
+	h.fencer, h.granted = make([]int, 3), make([]bool, len(w.scenario.Instances))
 	return h
 }
 
@@ -80,14 +91,18 @@ func (h *host) rise() {
 func (h *host) boot() {
 	h.life++
 	h.w.tell("%s boots", h.name())
-	h.node, h.keeper, h.waiting = node.New(h.w.scenario.config(h.n, h.edit)), newKeeper(h), nil
+	h.node, h.keeper, h.waiting = node.New(h.w.scenario.config(h.n, h.edit, h.run())), newKeeper(h), nil
+	h.ears, h.asking = make([]ear, len(h.w.hosts)), make([]time.Duration, len(h.w.scenario.Instances))
 	clear(h.first)
 	h.w.judge.booted(h)
 	h.step(h.linkState())
 	if h.node == nil {
 		return
 	}
-	h.step(node.Start{Held: h.left(), Marks: h.marks})
+	if h.memory.Maintenance.On() {
+		h.maintained(true)
+	}
+	h.step(node.Start{Held: h.left(), Marks: h.marks, Memory: h.memory})
 	for c := range h.failing {
 		h.soon(10*time.Millisecond+h.w.upTo(h.n, 490*time.Millisecond), func() {
 			h.first[c] = true
@@ -96,6 +111,9 @@ func (h *host) boot() {
 		})
 	}
 }
+
+// run is the number of this run of the process, different from all others.
+func (h *host) run() uint64 { return uint64(h.n+1)<<40 | uint64(h.life)<<24 }
 
 // kill ends the process without a word.
 func (h *host) kill() {
@@ -107,7 +125,7 @@ func (h *host) kill() {
 }
 
 func (h *host) end() {
-	h.marks = h.node.Marks()
+	h.marks, h.memory = h.node.Marks(), h.node.Memory()
 	h.node, h.keeper, h.waiting, h.wakeAt, h.crashIn = nil, nil, nil, 0, 0
 	h.life++
 	h.w.judge.ended(h)
@@ -171,6 +189,12 @@ func (h *host) obey(out node.Output) {
 			return
 		}
 	}
+	for _, b := range out.Beats {
+		h.w.beat(h, b)
+	}
+	for _, a := range out.Asks {
+		h.w.ask(h, a)
+	}
 	if out.Desired != nil {
 		h.keeper.set(out.Desired)
 		if h.act(); h.life != life {
@@ -179,6 +203,21 @@ func (h *host) obey(out node.Output) {
 	}
 	for _, e := range out.Events {
 		h.w.tell("%s %s", h.name(), e)
+		if e.Code == "node.maintenance" {
+			h.maintained(e.To == "maintenance")
+		}
+		if h.act(); h.life != life {
+			return
+		}
+	}
+	for _, o := range out.Fences {
+		h.w.shoot(h, o)
+		if h.act(); h.life != life {
+			return
+		}
+	}
+	for _, a := range out.WitnessAsks {
+		h.w.askWitness(h, a)
 		if h.act(); h.life != life {
 			return
 		}

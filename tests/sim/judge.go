@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/node"
 	"github.com/vipward/vipward/core/vrrp"
 )
@@ -19,6 +20,7 @@ type judge struct {
 	idle   [][]condition // I7, by VIP and host: a process holds what it should not
 	dead   [][]condition // I2 and I7, by VIP and host: what a process that does not run has left
 	caches [][]condition // I8, by VIP and client
+	lone   [][]condition // I17, by instance and host: a master that is cut off
 	stale  []bool        // instances to look at
 
 	rest
@@ -41,6 +43,7 @@ func newJudge(w *World) *judge {
 	for range w.scenario.Instances {
 		j.views = append(j.views, make([]view, len(w.hosts)))
 		j.none = append(j.none, make([]condition, len(w.hosts)))
+		j.lone = append(j.lone, make([]condition, len(w.hosts)))
 	}
 	j.two = make([]condition, len(w.vips))
 	for range w.vips {
@@ -125,6 +128,15 @@ func (j *judge) gained(h *host, v int) {
 	}
 }
 
+// expired is told that the kernel ends a lease: that of a process which runs, and has not been hindered, is renewed before (I3).
+func (j *judge) expired(h *host, v int) {
+	i := j.w.vips[v].instance
+	calm := j.w.now-h.shaken > 10*time.Second && j.w.now-j.rest.shaken > 10*time.Second
+	if calm && h.running() && h.late <= maxWakeLate && j.views[i][h.n].state == vrrp.Master && j.w.informed() && (j.w.scenario.Guard == nil || j.w.scenario.Guard.OnLoss != guard.WitnessRelease) {
+		j.w.fail("I3 lease", "the kernel of %s ends the lease of %s, which is MASTER and not disturbed", h.name(), j.w.key(v).Prefix)
+	}
+}
+
 func (j *judge) lost(_ *host, v int) { j.dirty(j.w.vips[v].instance) }
 
 // overlaps is I2: who takes over because the master is silent finds the addresses free, since their lease has ended.
@@ -184,6 +196,7 @@ func (j *judge) transition(h *host, i int, to vrrp.State, out node.Output) {
 	v := &j.views[i][h.n]
 	if to == vrrp.Master {
 		j.preempted(h, i)
+		j.evidence(h, i)
 		s := j.w.scenario.Instances[i]
 		if !slices.ContainsFunc(out.Adverts, func(a node.Advert) bool {
 			return a.Payload[1] == s.VRID && a.Interface == segmentName(s.Segment) && a.Payload[2] > 0

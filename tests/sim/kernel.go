@@ -26,6 +26,7 @@ type link struct {
 // holding is one VIP in the kernel.
 type holding struct {
 	on    bool
+	since time.Duration // when it was added
 	until time.Duration // the end of the lease; 0 for none
 	put   int           // counts the additions and renewals
 }
@@ -41,7 +42,7 @@ func newKernel(w *World, h *host) kernel {
 // works tells whether packets come and go on the segment.
 func (k *kernel) works(segment int) bool {
 	l := k.links[segment]
-	return l.missing == 0 && l.broken == 0
+	return l.missing == 0 && l.broken == 0 && !k.h.off
 }
 
 // answers tells whether the machine answers for a VIP, whoever asks.
@@ -52,7 +53,7 @@ func (k *kernel) put(v int, valid time.Duration) {
 	a := &k.held[v]
 	a.put++
 	if !a.on {
-		a.on = true
+		a.on, a.since = true, k.w.now
 		k.w.tell("%s holds %s", k.h.name(), k.w.key(v).Prefix.Addr())
 		k.w.judge.gained(k.h, v)
 		k.w.changed(k.h, v)
@@ -65,6 +66,7 @@ func (k *kernel) put(v int, valid time.Duration) {
 	a.until = k.w.now + k.h.clock.wait(valid)
 	k.w.at(a.until+k.w.some(k.h.n, ofLease, maxLeaseLate), func() {
 		if a := k.held[v]; a.on && a.put == put {
+			k.w.judge.expired(k.h, v)
 			k.drop(v, "its lease has ended")
 			k.h.drift()
 		}
@@ -76,6 +78,7 @@ func (k *kernel) drop(v int, why string) {
 	if a := &k.held[v]; a.on {
 		a.on = false
 		k.w.tell("%s loses %s: %s", k.h.name(), k.w.key(v).Prefix.Addr(), why)
+		k.h.granted[k.w.vips[v].instance] = false
 		k.w.judge.lost(k.h, v)
 		k.w.changed(k.h, v)
 	}

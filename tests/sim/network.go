@@ -15,6 +15,10 @@ const clients = 2
 type segment struct {
 	// cut counts, by sender and receiver, what keeps packets from getting through. The clients come after the nodes.
 	cut [][]int
+	// filtered counts the same for adverts alone, between nodes.
+	filtered [][]int
+	// dead counts what has each reference silent.
+	dead [maxReferences]int
 	// loss and duplicates, in percent, and further delay: of each fault in force.
 	loss, duplicates []int
 	delay            []time.Duration
@@ -38,8 +42,11 @@ type cache struct {
 
 func newSegment(nodes, vips int) *segment {
 	s := &segment{}
-	for range nodes {
+	for range nodes + clients {
 		s.cut = append(s.cut, make([]int, nodes+clients))
+	}
+	for range nodes {
+		s.filtered = append(s.filtered, make([]int, nodes))
 	}
 	for c := range s.caches {
 		s.caches[c] = make([]cache, vips)
@@ -79,7 +86,7 @@ func (w *World) travels(from, s int) (d time.Duration, lost bool) {
 
 // send puts one advert on its segment.
 func (w *World) send(from *host, a node.Advert) {
-	s := int(a.Interface[len(a.Interface)-1] - '0')
+	s := segmentOf(a.Interface)
 	w.judge.sent(from, s, a)
 	if w.packets {
 		w.tell("%s sends VRID %d priority %d on %s", from.name(), a.Payload[1], a.Payload[2], a.Interface)
@@ -97,18 +104,29 @@ func (w *World) send(from *host, a node.Advert) {
 		}
 		copies := 1 + b2i(w.percent(from.n, ofDuplicate, worst(w.segments[s].duplicates)))
 		for range copies {
-			if d, lost := w.travels(from.n, s); !lost && w.segments[s].cut[from.n][to.n] == 0 {
-				w.deliver(to, s, d, in)
+			if d, lost := w.travels(from.n, s); !lost && w.adverts(s, to, from) {
+				w.deliver(to, from, s, d, in)
 			}
 		}
 	}
 }
 
-func (w *World) deliver(to *host, s int, d time.Duration, in node.Received) {
+// adverts tells whether nothing keeps the adverts of a node from another one.
+func (w *World) adverts(s int, to, from *host) bool {
+	seg := w.segments[s]
+	return seg.cut[from.n][to.n] == 0 && seg.filtered[from.n][to.n] == 0
+}
+
+func (w *World) deliver(to, from *host, s int, d time.Duration, in node.Received) {
 	w.after(d, func() {
-		if to.works(s) {
-			to.give(in)
+		if !to.works(s) {
+			return
 		}
+		to.do(func() {
+			to.ears[from.n].advert = w.now
+			to.ears[from.n].over()
+			to.step(in)
+		})
 	})
 }
 
@@ -122,6 +140,7 @@ func (w *World) announce(from *host, v int) {
 	if !from.works(s) {
 		return
 	}
+	w.overhear(from, v)
 	for c := range clients {
 		d, lost := w.travels(from.n, s)
 		if lost || w.segments[s].cut[from.n][len(w.hosts)+c] > 0 {

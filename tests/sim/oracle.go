@@ -43,7 +43,7 @@ func (h *host) priority(i int) int {
 
 // healthy tells whether the node could hold the instance, whatever the others do.
 func (h *host) healthy(i int) bool {
-	if !h.running() || h.stopping || h.w.now < h.unfit[i] {
+	if !h.running() || h.stopping || h.maintenance || h.w.now < h.unfit[i] {
 		return false
 	}
 	for _, t := range h.tracks(i) {
@@ -52,7 +52,7 @@ func (h *host) healthy(i int) bool {
 		}
 	}
 	for _, m := range h.w.scenario.mates(i) {
-		if h.active.removed[m] || h.refused(m) || !h.works(h.active.specs[m].Segment) {
+		if h.active.removed[m] || h.refused(m) || !h.works(h.active.specs[m].Segment) || !h.w.reaches(h, h.active.specs[m].Segment) {
 			return false
 		}
 	}
@@ -100,6 +100,9 @@ func (w *World) lease(h *host, i int) time.Duration {
 	if s.Unleased {
 		return 0
 	}
+	if h.remote() {
+		return time.Minute
+	}
 	best := 0
 	for m := range w.hosts {
 		if m != h.n {
@@ -119,17 +122,20 @@ func (w *World) lease(h *host, i int) time.Duration {
 
 // parted tells whether the network between the machines of a segment is not whole.
 func (w *World) parted(segment int) bool {
-	for _, row := range w.segments[segment].cut {
-		if slices.ContainsFunc(row, func(n int) bool { return n > 0 }) {
+	for _, rows := range [][][]int{w.segments[segment].cut, w.segments[segment].filtered} {
+		if slices.ContainsFunc(rows, cutOff) {
 			return true
 		}
 	}
 	return w.segments[segment].noisy()
 }
 
-// whole tells whether nothing disturbs the links of an instance and its group.
+// cutOff tells whether something keeps anything away.
+func cutOff(row []int) bool { return slices.ContainsFunc(row, func(n int) bool { return n > 0 }) }
+
+// whole tells whether nothing disturbs the links of an instance and its group, nor those that are asked.
 func (w *World) whole(i int) bool {
-	return !slices.ContainsFunc(w.scenario.mates(i), func(m int) bool { return w.parted(w.scenario.Instances[m].Segment) })
+	return w.informed() && !slices.ContainsFunc(w.scenario.mates(i), func(m int) bool { return w.parted(w.scenario.Instances[m].Segment) })
 }
 
 // tries tells whether a node will try again to hold what its kernel refuses: each time it becomes master for a moment.

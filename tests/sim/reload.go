@@ -17,7 +17,7 @@ const (
 
 // reload has the process read its configuration.
 func (h *host) reload() {
-	h.obey(h.w.judge.reload(h, h.w.scenario.config(h.n, h.edit)))
+	h.obey(h.w.judge.reload(h, h.w.scenario.config(h.n, h.edit, h.run())))
 }
 
 // reconfigure changes the file that all nodes read, and back after a time.

@@ -61,6 +61,15 @@ const (
 	Refused     = "refused"      // the kernel of Node refuses the VIPs of Instance
 	Wall        = "wall"         // the wall clock of Node jumps by Size seconds
 	Spoof       = "spoof"        // a stranger sends the packet of kind Size for Instance
+	Power       = "power"        // the machine of Node is switched off by somebody, and on again
+	Fencer      = "fencer"       // the fencer of level Segment of Node does what Size says
+	Isolate     = "isolate"      // nothing comes to or from Node on Segment; of Size 1: nothing from it
+	Filter      = "filter"       // nobody hears the adverts of Node on Segment; of Size 1: nor does it hear those of others
+	Crosslink   = "crosslink"    // no heartbeat of Node gets over the crosslink; of Size 1: nor one to it
+	Reference   = "reference"    // the references on Segment are silent; of Size 1 and 2: that one alone
+	Stranger    = "stranger"     // a machine that is no node answers for the VIPs of Instance
+	Witness     = "witness"      // Node does not reach the witness, -1: nobody; of Size 1: at last it starts again
+	Replay      = "replay"       // heartbeats of former runs of Node come again and again
 )
 
 func (f Fault) String() string {

@@ -42,6 +42,8 @@ type Topology struct {
 	Instances []Spec
 	// Groups are sync groups, by numbers of instances.
 	Groups [][]int `json:",omitempty"`
+	// Guard is what is asked before a takeover; nil for nothing.
+	Guard *GuardSpec `json:",omitempty"`
 }
 
 // Spec is one virtual router as all nodes configure it.
@@ -131,8 +133,8 @@ func (t Topology) unedited() edit {
 }
 
 // config is what core/config would make of the file for one node.
-func (t Topology) config(n int, e edit) node.Config {
-	c := node.Config{Name: nodeName(n)}
+func (t Topology) config(n int, e edit, boot uint64) node.Config {
+	c := node.Config{Name: nodeName(n), Guard: t.guards(n, boot)}
 	for k := range t.Checkers {
 		c.Checkers = append(c.Checkers, node.Checker{Name: fmt.Sprint("c", k), Check: checkID(k), Health: health.Config{Rise: 1, Fall: 1}})
 	}

@@ -20,25 +20,28 @@ const (
 
 // World is the network, the clock and the machines.
 type World struct {
-	scenario Scenario
-	now      time.Duration
-	queue    queue
-	seq      uint64
-	events   uint64 // that have happened
-	hosts    []*host
-	segments []*segment
-	vips     []vip
-	byKey    map[any]int // of a vip
-	judge    *judge
-	failure  *Failure
-	noise    noise
-	trace    []string
-	lines    int // that the trace keeps at least
-	sum      uint64
-	each     func()                        // looks on after each event, where somebody measures
-	byHeld   func(h *host, v int, on bool) // the same of each VIP that is taken or lost
-	packets  bool                          // are told of in the trace as well
-	actions  func(h *host)                 // looks at each action of a process, where somebody counts them
+	scenario  Scenario
+	now       time.Duration
+	queue     queue
+	seq       uint64
+	events    uint64 // that have happened
+	hosts     []*host
+	segments  []*segment
+	cross     [][]int // what keeps heartbeats from the crosslink, by sender and receiver
+	witness   witness
+	strangers []int // by instance
+	vips      []vip
+	byKey     map[any]int // of a vip
+	judge     *judge
+	failure   *Failure
+	noise     noise
+	trace     []string
+	lines     int // that the trace keeps at least
+	sum       uint64
+	each      func()                        // looks on after each event, where somebody measures
+	byHeld    func(h *host, v int, on bool) // the same of each VIP that is taken or lost
+	packets   bool                          // are told of in the trace as well
+	actions   func(h *host)                 // looks at each action of a process, where somebody counts them
 }
 
 // vip is one address that the world may see, whether or not it is configured at present.
@@ -72,7 +75,9 @@ func newWorld(s Scenario) *World {
 	for range s.Segments {
 		w.segments = append(w.segments, newSegment(s.Nodes, len(w.vips)))
 	}
+	w.witness, w.strangers = newWitness(s), make([]int, len(s.Instances))
 	for n := range s.Nodes {
+		w.cross = append(w.cross, make([]int, s.Nodes))
 		w.hosts = append(w.hosts, newHost(w, n))
 	}
 	w.judge = newJudge(w)
