@@ -51,7 +51,7 @@ func paths(configs ...*config.Config) []wire.Path {
 // beaten is called by the readers of the paths.
 func (e *engine) beaten(b wire.Beat) {
 	peer, path, _ := strings.Cut(b.Path.Name, "/")
-	e.loop.Hurry(node.Beat{Peer: peer, Path: path, Source: b.Path.Address, Payload: b.Payload}, b.At)
+	e.loop.Hurry(node.Beat{Peer: peer, Path: path, Source: b.Path.Address, Payload: b.Payload, At: b.At}, b.At)
 }
 
 // unheard is called by the readers and the senders of the paths: nobody listens there.

@@ -173,6 +173,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	e.loop.fence, e.loop.witness, e.loop.beat = e.fence, e.askWitness, e.beat
 	e.wire = wire.New(wire.Options{Logger: e.log, Receive: e.received})
 	e.loop.send = e.wire.Send
+	e.loop.drain = e.wire.Drain
 	e.beats = wire.NewBeats(wire.BeatOptions{Logger: e.log, Receive: e.beaten, Refuse: e.unheard})
 	e.neighbours = kernel.NewNeighbours(kernel.NeighbourOptions{
 		Logger: e.log, Report: func(in node.Input) { e.loop.Hurry(in, time.Now()) },
@@ -305,7 +306,7 @@ func (e *engine) observe(check string, o health.Observation) {
 func (e *engine) received(packets []wire.Packet) {
 	in := make(node.Receptions, len(packets))
 	for k, p := range packets {
-		in[k] = node.Received{Interface: p.Interface, Header: p.Header, Payload: p.Payload}
+		in[k] = node.Received{Interface: p.Interface, Header: p.Header, Payload: p.Payload, At: p.At}
 	}
 	e.loop.Hurry(in, packets[0].At)
 }

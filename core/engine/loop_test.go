@@ -40,6 +40,7 @@ func runLoop(t *testing.T) (*loop, *recorder, chan struct{}, chan error) {
 	l.send = func(all []node.Advert, _ func(node.Advert, error)) { r.adverts = append(r.adverts, all...) }
 	l.beat, l.ask = func(node.BeatTo) {}, func(node.Ask) {}
 	l.lease = func([]desired.FastLease) {}
+	l.drain = func() {}
 	l.desire = func(s *desired.State) { r.wishes = append(r.wishes, s) }
 	l.tell = func(e []event.Event) { r.events = append(r.events, e...) }
 	l.answer = func(a node.Answer) { r.answers = append(r.answers, a) }

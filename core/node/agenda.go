@@ -56,6 +56,18 @@ func (a *agenda) plan(i *instance, due time.Time) {
 	}
 }
 
+// Overdue tells whether an instance has waited for a master for long enough at this instant: what has arrived meanwhile is to be
+// stepped before anything else, or its silence may be one of this process.
+func (n *Node) Overdue(now time.Time) bool { return n.agenda.overdue(now, 0) }
+
+// overdue looks at those below a place of the heap that are due.
+func (a agenda) overdue(now time.Time, place int) bool {
+	if place >= len(a) || now.Before(a[place].due) {
+		return false
+	}
+	return a[place].router.Overdue(now) || a.overdue(now, 2*place+1) || a.overdue(now, 2*place+2)
+}
+
 // touch has an instance looked at in this step, because something happened to it.
 func (n *Node) touch(i *instance) {
 	if i.touched {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/core/health"
+	"github.com/vipward/vipward/core/vrrp"
 )
 
 func TestTheDeadlineIsTheFirstOfAllInstances(t *testing.T) {
@@ -62,6 +63,35 @@ func TestCommonStepsDoNotAllocate(t *testing.T) {
 	} {
 		if n := testing.AllocsPerRun(20, step); n != 0 {
 			t.Errorf("%s: %v allocations, want 0", name, n)
+		}
+	}
+}
+
+func TestOverdueIsAnyBackupWhoseTimeHasCome(t *testing.T) {
+	cfg := fast(100 * time.Millisecond)
+	slow := cfg.Instances[0]
+	slow.Name, slow.VRRP.VRID, slow.VRRP.Interval = "slow", 52, time.Second
+	cfg.Instances = append(cfg.Instances, slow)
+	r := start(t, cfg)
+	end := r.node.instances[0].router.Deadline()
+	if r.node.Overdue(end.Add(-time.Nanosecond)) || !r.node.Overdue(end) {
+		t.Errorf("it is overdue before %v, or not then", end)
+	}
+	r.wait(end.Sub(r.now))
+	r.give(Timeout{})
+	r.wantState(vrrp.Master)
+	end = r.node.instances[1].router.Deadline()
+	if r.node.Overdue(end.Add(-time.Nanosecond)) || !r.node.Overdue(end) { // while a master has something to do as well
+		t.Errorf("the second one is overdue before %v, or not then", end)
+	}
+}
+
+// What a member has said a while ago does not make it live longer.
+func TestAHeartbeatCountsFromWhenItCame(t *testing.T) {
+	now := time.Unix(1000, 0)
+	for at, want := range map[time.Time]time.Time{{}: now, now.Add(-time.Second): now.Add(-time.Second), now.Add(time.Second): now} {
+		if got := came(now, at); !got.Equal(want) {
+			t.Errorf("what was received at %v came at %v, want %v", at, got, want)
 		}
 	}
 }

@@ -110,7 +110,7 @@ func (n *Node) received(now time.Time, in Received) {
 		}
 	}
 	if i := routers[vrid]; i != nil {
-		n.step(now, i, vrrp.Received{Header: in.Header, Payload: in.Payload})
+		n.step(now, i, vrrp.Received{Header: in.Header, Payload: in.Payload, At: in.At})
 	}
 }
 

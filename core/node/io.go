@@ -22,6 +22,8 @@ type (
 		Header    vrrp.Header
 		// Payload is what follows the IP header, cut to the IP length.
 		Payload []byte
+		// At is when the kernel got it; zero for the instant of the step.
+		At time.Time
 	}
 	// Receptions are several packets at once, in their order: cheaper than one by one.
 	Receptions []Received
@@ -95,6 +97,8 @@ type (
 		Peer, Path string
 		Source     netip.Addr
 		Payload    []byte
+		// At is when the kernel got it; zero for the instant of the step.
+		At time.Time
 	}
 	// BeatRefused says that the machine at the other end of a path answers that nobody listens on that UDP port.
 	BeatRefused struct {

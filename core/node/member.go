@@ -131,7 +131,15 @@ func (n *Node) beat(now time.Time, in Beat) {
 		}
 		return
 	}
-	n.believe(now, m, p, msg)
+	n.believe(now, came(now, in.At), m, p, msg)
+}
+
+// came is when an input came, which says when it was; zero for now.
+func came(now, at time.Time) time.Time {
+	if at.IsZero() || at.After(now) {
+		return now
+	}
+	return at
 }
 
 // discardBeat tells once a minute of heartbeats that are not taken: two members that discard what the other says are none.
@@ -205,8 +213,8 @@ func (m *member) believes(msg heartbeat.Message, proven bool) bool {
 	return proven
 }
 
-// believe takes what a member says.
-func (n *Node) believe(now time.Time, m *member, p *path, msg heartbeat.Message) {
+// believe takes what a member has said at an instant, which this process may be late to read.
+func (n *Node) believe(now, at time.Time, m *member, p *path, msg heartbeat.Message) {
 	if m.boot != msg.Boot {
 		if m.boot != 0 {
 			m.old = append(m.old, m.boot)
@@ -218,8 +226,8 @@ func (n *Node) believe(now time.Time, m *member, p *path, msg heartbeat.Message)
 	if !m.alive(now, time.Time{}) {
 		n.meet(now, m)
 	}
-	m.boot, m.seq, m.heard = msg.Boot, msg.Seq, now
-	p.heard, p.seq = now, msg.Seq
+	m.boot, m.seq, m.heard = msg.Boot, msg.Seq, at
+	p.heard, p.seq = at, msg.Seq
 	if m.met.IsZero() {
 		m.met = now
 	}
@@ -227,7 +235,7 @@ func (n *Node) believe(now time.Time, m *member, p *path, msg heartbeat.Message)
 	m.flags, m.version, m.refused = msg.Flags, msg.Version, false
 	for _, i := range msg.Instances {
 		last := m.instances[i.Name]
-		m.instances[i.Name] = claim{i, now}
+		m.instances[i.Name] = claim{i, at}
 		if own := n.find(i.Name); own != nil && (last.Instance != i || own.mayAct()) {
 			n.touch(own)
 		}

@@ -28,12 +28,12 @@ func (r *Router) advertInBackup(now time.Time, src netip.Addr, a Advert) {
 	switch {
 	case r.linger.stop: // about to end
 	case a.Priority == 0:
-		r.masterResigned(now, src)
+		r.masterResigned(src)
 	case a.Priority >= r.effective:
 		r.preemptAt = time.Time{}
-		r.accept(now, src, a)
+		r.accept(src, a)
 	case !r.preempts(now):
-		r.accept(now, src, a)
+		r.accept(src, a)
 	default:
 		r.hear(now, src, a.Priority) // discarded: the timer runs on
 	}
@@ -70,11 +70,11 @@ func (r *Router) preempts(now time.Time) bool {
 }
 
 // accept follows a master: learns its interval and waits for its next advert.
-func (r *Router) accept(now time.Time, src netip.Addr, a Advert) {
+func (r *Router) accept(src netip.Addr, a Advert) {
 	r.learn(a.Interval)
-	r.master = peer{src, a.Priority, now}
+	r.master = peer{src, a.Priority, r.came}
 	r.gate = gateState{follows: true}
-	r.armDown(now)
+	r.armDown(r.came)
 }
 
 // learn takes over the master's interval, as version 3 demands, within a factor of 4 of the own one: a forged interval must
@@ -85,12 +85,12 @@ func (r *Router) learn(interval time.Duration) {
 
 // masterResigned waits the skew only. RFC 9568 obeys anybody; here it must be the master, where one is known, since a forged
 // resignation of somebody else would force a take-over.
-func (r *Router) masterResigned(now time.Time, src netip.Addr) {
+func (r *Router) masterResigned(src netip.Addr) {
 	if r.master.addr.IsValid() && r.master.addr != src {
 		return
 	}
-	r.master, r.gate.follows = peer{src, 0, now}, false
-	r.arm(now.Add(r.skew()))
+	r.master, r.gate.follows = peer{src, 0, r.came}, false
+	r.arm(r.came.Add(r.skew()))
 }
 
 func (r *Router) masterDownTimer(now time.Time) {

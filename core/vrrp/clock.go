@@ -62,13 +62,13 @@ func apart(d time.Duration) string {
 func (r *Router) stale(now time.Time, src netip.Addr, a Advert) {
 	r.note(now, NoteClock, NoteClock+"-stale",
 		"a signed advert of %s is refused: its clock is %s this node's, and %s is allowed; this node does not take over meanwhile; synchronise both clocks",
-		src, apart(a.Sequence.ahead(now)), r.cfg.window())
+		src, apart(a.Sequence.ahead(r.came)), r.cfg.window())
 	order := src.Compare(r.cfg.Source)
 	wins := a.Priority > r.effective || a.Priority == r.effective && order > 0
 	switch {
 	case order == 0 || r.linger.stop:
 	case a.Priority == 0:
-		r.staleResigned(now, src)
+		r.staleResigned(src)
 	case r.state != Master:
 		r.suspect(now, src, a.Priority)
 	case r.handover.active():
@@ -83,24 +83,24 @@ func (r *Router) stale(now time.Time, src netip.Addr, a Advert) {
 
 // suspect notes a master that is there, and cannot be followed.
 func (r *Router) suspect(now time.Time, src netip.Addr, priority uint8) {
-	r.unsure = peer{src, priority, now}
+	r.unsure = peer{src, priority, r.came}
 	r.hear(now, src, priority)
 	if r.Wants() != "" {
 		r.enterHold(now)
 	}
 	if r.state == Hold {
-		r.arm(now.Add(r.MasterDown()))
+		r.armDown(r.came)
 	}
 }
 
 // staleResigned ends the restraint: who held the addresses lets go.
-func (r *Router) staleResigned(now time.Time, src netip.Addr) {
+func (r *Router) staleResigned(src netip.Addr) {
 	if r.unsure.addr != src {
 		return
 	}
 	r.unsure = peer{}
 	if r.state != Master {
-		r.arm(now.Add(r.skew()))
+		r.arm(r.came.Add(r.skew()))
 	}
 }
 

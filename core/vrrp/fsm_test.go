@@ -152,7 +152,7 @@ func heard(cfg Config, from string, priority uint8, interval time.Duration) Rece
 	src := netip.MustParseAddr(from)
 	a := Advert{Version: cfg.Version, VRID: cfg.VRID, Priority: priority, Interval: interval, Addresses: cfg.Addresses}
 	dst := group(src)
-	return Received{Header{src, dst, 255}, a.Append(nil, src, dst)}
+	return Received{Header: Header{src, dst, 255}, Payload: a.Append(nil, src, dst)}
 }
 
 // wanted leaves out the actions that are no output: a cancelled timer is seen in the deadline.

@@ -26,7 +26,7 @@ func FuzzReceive(f *testing.F) {
 			r := NewRouter(cfg)
 			r.Remember(v.marks())
 			r.Step(v.now(), Start{Adopt: master})
-			in := Received{Header{src, dst, ttl}, b}
+			in := Received{Header: Header{src, dst, ttl}, Payload: b}
 			wantUnmoved(t, r, func() Output { return r.Step(v.now(), in) })
 			taken := r.Counters().Received
 			wantUnmoved(t, r, func() Output { return r.Step(v.now(), in) })

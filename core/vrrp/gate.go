@@ -183,3 +183,9 @@ func (r *Router) resists(now time.Time) bool {
 	}
 	return now.Sub(r.resisted) < resistLimit*r.cfg.Interval
 }
+
+// Overdue tells whether the silence of a master has come to its end at this instant: what has arrived meanwhile should be read before
+// the next step.
+func (r *Router) Overdue(now time.Time) bool {
+	return (r.state == Backup || r.state == Hold) && !r.deadline.IsZero() && !now.Before(r.deadline)
+}

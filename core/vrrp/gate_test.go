@@ -21,7 +21,7 @@ func hears(r *Router, now time.Time, priority uint8) Output {
 	src := netip.MustParseAddr("10.0.0.2")
 	a := Advert{Version: 3, VRID: 51, Priority: priority, Interval: time.Second, Addresses: []netip.Addr{netip.MustParseAddr("10.0.0.100")}, Rule: ChecksumPseudo}
 	group := Group(src)[0]
-	return r.Step(now, Received{Header{Source: src, Destination: group, TTL: 255}, a.Append(nil, src, group)})
+	return r.Step(now, Received{Header: Header{Source: src, Destination: group, TTL: 255}, Payload: a.Append(nil, src, group)})
 }
 
 func TestAMemberOfAGroupWaitsForIt(t *testing.T) {

@@ -18,9 +18,11 @@ type (
 	Timeout struct{}
 	// Received is one message from the network, valid or not. Payload is what follows the IP header, cut to the IP length; it
 	// is not kept.
+	// At is when it came, which may be before the step where this process was late; zero for the instant of the step.
 	Received struct {
 		Header  Header
 		Payload []byte
+		At      time.Time
 	}
 	// Priority changes the effective priority: 1 to 254, and 255 for the owner.
 	Priority struct{ Effective uint8 }

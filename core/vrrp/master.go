@@ -78,7 +78,7 @@ func (r *Router) advertInMaster(now time.Time, src netip.Addr, a Advert) {
 func (r *Router) yield(now time.Time, src netip.Addr, a Advert, reason string) {
 	asleep := now.Sub(r.deadline) > lateGrace
 	r.enter(now, Backup, reason)
-	r.accept(now, src, a)
+	r.accept(src, a)
 	if !asleep {
 		r.linger = linger{until: now.Add(lingerTime), tell: true}
 	}

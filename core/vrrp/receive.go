@@ -8,9 +8,19 @@ import (
 	"time"
 )
 
+// cameAt notes when a message came: a router that was late counts a silence from there, and not from when it has read it.
+func (r *Router) cameAt(now, at time.Time) {
+	switch {
+	case at.IsZero() || at.After(now):
+		r.came = now
+	case at.After(r.came):
+		r.came = at
+	}
+}
+
 // receive checks one message, counts it and lets it act. In INIT and FAULT it only tells who is master.
 func (r *Router) receive(now time.Time, h Header, b []byte) {
-	a, reason := r.check(now, h, b)
+	a, reason := r.check(r.came, h, b)
 	if reason != "" {
 		r.discard(now, h, a, reason)
 		return
@@ -188,6 +198,6 @@ func (r *Router) sameAddresses(got []netip.Addr) bool {
 func (r *Router) hear(now time.Time, src netip.Addr, priority uint8) {
 	known := r.master.priority > 0 && now.Sub(r.master.last) <= r.MasterDown()
 	if priority > 0 && (!known || r.master.addr == src) {
-		r.master = peer{src, priority, now}
+		r.master = peer{src, priority, r.came}
 	}
 }

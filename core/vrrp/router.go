@@ -36,6 +36,8 @@ type Router struct {
 	sent     time.Time // the last advert that was no resignation
 	answered time.Time // the last answer to a losing advert
 
+	came time.Time // when the latest message came
+
 	announced time.Time // the last burst of announcements
 	owed      bool      // one more is due as soon as the limit allows
 
@@ -93,6 +95,7 @@ func (r *Router) Step(now time.Time, in Input) Output {
 	r.begin(now)
 	switch in := in.(type) {
 	case Received:
+		r.cameAt(now, in.At)
 		r.receive(now, in.Header, in.Payload)
 	case Timeout:
 		r.timeout(now)

@@ -30,7 +30,7 @@ func message(change func(*Header, *Advert)) Received {
 	h := Header{Source: other, Destination: group(other), TTL: 255}
 	a := Advert{Version: 3, VRID: 51, Priority: 200, Interval: time.Second, Addresses: vips}
 	change(&h, &a)
-	return Received{h, a.Append(nil, h.Source, h.Destination)}
+	return Received{Header: h, Payload: a.Append(nil, h.Source, h.Destination)}
 }
 
 func TestRouterAcceptsOnlyWhatItsConfigurationAllows(t *testing.T) {

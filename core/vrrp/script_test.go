@@ -324,10 +324,10 @@ func (l *link) transmit(from *scripted, a Advert) {
 	src := from.Config().Source
 	dst := group(src)
 	b := a.Append(nil, src, dst)
-	from.said = Received{Header{src, dst, 255}, b}
+	from.said = Received{Header: Header{src, dst, 255}, Payload: b}
 	for _, n := range l.sorted() {
 		if n != from {
-			l.packets = append(l.packets, packet{l.now.Add(time.Millisecond), n, Received{Header{src, dst, 255}, b}})
+			l.packets = append(l.packets, packet{l.now.Add(time.Millisecond), n, Received{Header: Header{src, dst, 255}, Payload: b}})
 		}
 	}
 }

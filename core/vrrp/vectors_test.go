@@ -158,7 +158,7 @@ func TestRouterJudgesEveryVector(t *testing.T) {
 			r := NewRouter(v.config())
 			r.Remember(v.marks())
 			r.Step(v.now(), Start{})
-			r.Step(v.now(), Received{v.header(), v.payload(t)})
+			r.Step(v.now(), Received{Header: v.header(), Payload: v.payload(t)})
 			want, got := reasons[v.Name], r.Counters()
 			if v.Valid == (want != "") && v.Name != "v2-ah" {
 				t.Fatalf("the vector says valid=%v (%s), this test expects %q", v.Valid, v.Why, want)

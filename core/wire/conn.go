@@ -35,6 +35,7 @@ type conn struct {
 	stop   chan struct{} // closed to end it
 	member atomic.Bool   // of VRRP's group
 	frames *socket.Conn  // for messages with a hardware address of their own; nil for none
+	reader *reader
 }
 
 // open makes a socket that receives from one interface only. Between its creation and its binding it would collect packets
@@ -188,16 +189,12 @@ func (c *conn) close() {
 // read delivers packets until the socket is closed. Other errors pass: an interface that is down comes up again.
 func (c *conn) read(p *port) {
 	defer close(c.done)
-	r := reader{c: c, p: p, in: newInbox()}
 	for failing := false; ; {
-		packets, err := r.next()
-		if len(packets) > 0 {
-			p.receive(packets)
-		}
+		count, err := c.reader.next()
 		switch {
 		case err == nil:
 			failing = false
-			r.moderate(len(packets))
+			c.reader.moderate(count)
 			continue
 		case c.stopped():
 			return

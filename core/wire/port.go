@@ -62,6 +62,7 @@ func (p *port) refresh() {
 		return
 	}
 	p.index, p.why = ifi.Index, ""
+	c.reader = &reader{c: c, p: p, in: newInbox()}
 	p.conn.Store(c)
 	go c.read(p)
 	p.log.Debug("socket opened", "index", ifi.Index, "multicast", p.multicast)

@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/binary"
 	"errors"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -18,15 +19,20 @@ const (
 	floodOf    = 64
 	floodSpan  = 10 * time.Millisecond
 	floodPause = time.Millisecond
+	// drainMost is how many batches are read at once at most: those of a full socket.
+	drainMost = 64
 	// maxAge is the oldest that a packet can plausibly be when it is read; beyond it the wall clock has been set.
 	maxAge = time.Minute
 )
 
 // reader takes packets from a socket.
 type reader struct {
-	c  *conn
-	p  *port
-	in *inbox
+	c *conn
+	p *port
+
+	mu    sync.Mutex // held from the reading of packets until they are handed on
+	in    *inbox
+	empty time.Time // when nothing was there to read the last time
 
 	since time.Time // of the present span
 	count int       // of packets in it
@@ -42,26 +48,54 @@ func (r *reader) moderate(packets int) {
 	}
 }
 
-// next waits for packets and returns those that are there. There may be some besides an error.
-func (r *reader) next() (packets []Packet, err error) {
+// next waits for packets, hands on those that are there, and counts them.
+func (r *reader) next() (count int, err error) {
 	raw, err := r.c.sock.SyscallConn()
 	if err != nil {
-		return nil, err
+		return 0, err
 	}
 	var failed error
 	err = raw.Read(func(fd uintptr) (done bool) {
-		n, err := r.in.receive(fd)
-		switch {
-		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
-			return false
-		case err != nil:
-			failed = err
-			return true
-		}
-		packets = r.packets(n)
-		return len(packets) > 0
+		count, failed = r.take(fd)
+		return count > 0 || failed != nil
 	})
-	return packets, errors.Join(failed, err)
+	return count, errors.Join(failed, err)
+}
+
+// take hands on what is there, if anything.
+func (r *reader) take(fd uintptr) (count int, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	n, err := r.in.receive(fd)
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		r.empty = time.Now()
+		return 0, nil
+	case errors.Is(err, unix.EINTR):
+		return 0, nil
+	case err != nil:
+		return 0, err
+	}
+	packets := r.packets(n)
+	if len(packets) > 0 {
+		r.p.receive(packets)
+	}
+	return len(packets), nil
+}
+
+// drain hands on all that is there now. What another goroutine has read before it has handed on as well.
+func (r *reader) drain() {
+	raw, err := r.c.sock.SyscallConn()
+	if err != nil {
+		return // it is closed
+	}
+	_ = raw.Control(func(fd uintptr) {
+		for range drainMost {
+			if count, err := r.take(fd); count == 0 || err != nil {
+				return // the reader finds an error as well, and tells of it
+			}
+		}
+	})
 }
 
 // packets are what the receiver gets of so many messages.
@@ -97,7 +131,15 @@ func (r *reader) packet(now time.Time, k int) (Packet, bool) {
 	}
 	r.p.received.Add(1)
 	payload = payload[:min(len(payload), maxMessage+1)]
-	return Packet{Interface: r.p.name, Header: h, Payload: payload, At: arrival(now, oob)}, true
+	return Packet{Interface: r.p.name, Header: h, Payload: payload, At: latest(arrival(now, oob), r.empty)}, true
+}
+
+// latest is the later of two times: what was not there when the socket was empty has come since, however the wall clock was set.
+func latest(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // arrival maps the kernel's time stamp, which is of the wall clock, to the monotonic clock of now.

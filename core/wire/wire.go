@@ -40,8 +40,8 @@ type Packet struct {
 type Options struct {
 	// Logger gets what an operator should know about the sockets. Required.
 	Logger *slog.Logger
-	// Receive is called with the packets that have come, at least one, in order, by the goroutine that reads the interface: it must
-	// not block. Required.
+	// Receive is called with the packets that have come, at least one, in order, by the goroutine that reads the interface or
+	// calls [Wire.Drain]: it must not block. Required.
 	Receive func([]Packet)
 }
 
@@ -125,6 +125,16 @@ func (w *Wire) Refresh() {
 func (w *Wire) refresh() {
 	for _, p := range *w.ports.Load() {
 		p.refresh()
+	}
+}
+
+// Drain hands on what has arrived and was not read yet. When it returns, all that arrived before has been handed to Receive, by the
+// calling goroutine or the one that reads the interface.
+func (w *Wire) Drain() {
+	for _, p := range *w.ports.Load() {
+		if c := p.conn.Load(); c != nil {
+			c.reader.drain()
+		}
 	}
 }
 
