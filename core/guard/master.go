@@ -3,6 +3,7 @@ package guard
 import (
 	"cmp"
 	"fmt"
+	"net/netip"
 	"time"
 )
 
@@ -77,8 +78,10 @@ type Owner struct {
 	Epoch uint64
 	// Priority is the effective one.
 	Priority uint8
-	// Name of the node, for a tie that both must see alike.
-	Name string
+	// Source of the adverts: of equal priorities the greater address wins (RFC 9568 section 6.4.3), here as on the wire. Name of the
+	// node, for a tie that both must see alike where one of the addresses is not known or both are the same.
+	Source netip.Addr
+	Name   string
 }
 
 // Less tells whether o has to let go for p. byEpoch has the newer ownership win, whatever the priorities.
@@ -87,7 +90,14 @@ func (o Owner) Less(p Owner, byEpoch bool) bool {
 	if byEpoch && o.Epoch > 0 && p.Epoch > 0 {
 		order = cmp.Compare(o.Epoch, p.Epoch)
 	}
-	return cmp.Or(order, cmp.Compare(o.Priority, p.Priority), cmp.Compare(o.Name, p.Name)) < 0
+	return cmp.Or(order, cmp.Compare(o.Priority, p.Priority), o.bySource(p), cmp.Compare(o.Name, p.Name)) < 0
+}
+
+func (o Owner) bySource(p Owner) int {
+	if !o.Source.IsValid() || !p.Source.IsValid() {
+		return 0
+	}
+	return o.Source.Compare(p.Source)
 }
 
 // over says in words why o is better than p.
@@ -97,6 +107,9 @@ func (o Owner) over(p Owner, byEpoch bool) string {
 		return fmt.Sprintf("its ownership is the newer one: epoch %d against %d", o.Epoch, p.Epoch)
 	case o.Priority != p.Priority:
 		return fmt.Sprintf("priority %d against %d", o.Priority, p.Priority)
+	}
+	if o.bySource(p) != 0 {
+		return fmt.Sprintf("the same priority, and the higher address: %v against %v", o.Source, p.Source)
 	}
 	return "the same priority, and the greater name"
 }

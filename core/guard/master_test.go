@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -10,6 +11,12 @@ func TestAMasterStaysOrLetsGo(t *testing.T) {
 		return Tenure{
 			Heard: VoiceHeard, Name: "lb2", Own: Owner{Epoch: 3, Priority: 150, Name: "lb1"}, Other: o, Master: true, Rival: time.Second, Interval: time.Second, Preempt: true,
 		}
+	}
+	from := func(own, other string) Tenure {
+		t := rival(Owner{Epoch: 3, Priority: 150, Name: "lb2"})
+		t.Own.Source, _ = netip.ParseAddr(own)
+		t.Other.Source, _ = netip.ParseAddr(other)
+		return t
 	}
 	byEpoch := func(t Tenure) Tenure { t.Preempt = false; return t }
 	young := func(t Tenure) Tenure { t.Rival = 900 * time.Millisecond; return t }
@@ -40,6 +47,9 @@ func TestAMasterStaysOrLetsGo(t *testing.T) {
 		{"a better rival with an older ownership, without preemption", byEpoch(rival(Owner{Epoch: 2, Priority: 200, Name: "lb2"})), Keep},
 		{"a better rival whose epoch is unknown, without preemption", byEpoch(rival(Owner{Priority: 200, Name: "lb2"})), Release},
 		{"a rival of the same rank with the greater name", rival(Owner{Epoch: 3, Priority: 150, Name: "lb2"}), Release},
+		{"a rival of the same rank with the lower address, and the greater name", from("10.0.0.128", "10.0.0.2"), Keep},
+		{"a rival of the same rank with the higher address: the comparison is unsigned", from("10.0.0.2", "10.0.0.128"), Release},
+		{"a rival of the same rank of a former release, which tells no address", from("10.0.0.128", ""), Release},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			got, why := Judge(c.in)
@@ -55,10 +65,12 @@ func TestAMasterStaysOrLetsGo(t *testing.T) {
 
 // Of two masters that see each other exactly one lets go.
 func FuzzOneOfTwoMastersLetsGo(f *testing.F) {
-	f.Add(uint64(1), uint8(100), uint64(2), uint8(150), false)
-	f.Add(uint64(0), uint8(100), uint64(0), uint8(100), true)
-	f.Fuzz(func(t *testing.T, epoch1 uint64, priority1 uint8, epoch2 uint64, priority2 uint8, byEpoch bool) {
-		a, b := Owner{epoch1, priority1, "lb1"}, Owner{epoch2, priority2, "lb2"}
+	f.Add(uint64(1), uint8(100), uint64(2), uint8(150), false, []byte{}, []byte{})
+	f.Add(uint64(0), uint8(100), uint64(0), uint8(100), true, []byte{10, 0, 0, 1}, []byte{10, 0, 0, 1})
+	f.Add(uint64(0), uint8(100), uint64(0), uint8(100), true, []byte{10, 0, 0, 1}, []byte{200, 0, 0, 1})
+	f.Fuzz(func(t *testing.T, epoch1 uint64, priority1 uint8, epoch2 uint64, priority2 uint8, byEpoch bool, source1, source2 []byte) {
+		address := func(b []byte) netip.Addr { a, _ := netip.AddrFromSlice(b); return a }
+		a, b := Owner{epoch1, priority1, address(source1), "lb1"}, Owner{epoch2, priority2, address(source2), "lb2"}
 		if a.Less(b, byEpoch) == b.Less(a, byEpoch) {
 			t.Errorf("%v less than %v: %v, and the other way round as well", a, b, a.Less(b, byEpoch))
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
+	"net/netip"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -33,9 +34,9 @@ const (
 	formVersion = 1
 	headLen     = 7
 	fixedLen    = 8 + 8 + 8 + 4 + 1
-	restLen     = 1 + 1 + 1 + 1 + 8 // of an instance: VRID, flags, state, priority, epoch
-	maxText     = 255               // bytes
-	maxItems    = 255               // instances, and attributes, of one message
+	restLen     = 1 + 1 + 1 + 1 + 8 + 1 // of an instance: VRID, flags, state, priority, epoch, length of the source that follows
+	maxText     = 255                   // bytes
+	maxItems    = 255                   // instances, and attributes, of one message
 )
 
 // The flags of an instance on the wire.
@@ -89,7 +90,7 @@ func (m Message) Split() []Message {
 func (m Message) fit() (instances, attributes int) {
 	room := MaxSize - headLen - fixedLen - textLen(m.Node) - textLen(m.Version) - textLen(m.ConfigHash) - 2 - sha256.Size
 	for _, i := range m.Instances {
-		if room -= textLen(i.Name) + 1 + restLen; room < 0 || instances == maxItems {
+		if room -= textLen(i.Name) + 1 + i.restLen(); room < 0 || instances == maxItems {
 			return instances, 0
 		}
 		instances++
@@ -122,9 +123,13 @@ func (i Instance) append(b []byte) []byte {
 			flags |= f.bit
 		}
 	}
-	b = append(appendText(b, i.Name), restLen, i.VRID, flags, i.State, i.Priority)
-	return binary.BigEndian.AppendUint64(b, i.Epoch)
+	b = append(appendText(b, i.Name), byte(i.restLen()), i.VRID, flags, i.State, i.Priority)
+	b = binary.BigEndian.AppendUint64(b, i.Epoch)
+	source := i.Source.AsSlice()
+	return append(append(b, byte(len(source))), source...)
 }
+
+func (i Instance) restLen() int { return restLen + i.Source.BitLen()/8 }
 
 func appendText(b []byte, s string) []byte {
 	s = clean(s)
@@ -265,6 +270,9 @@ func (r *reader) instance() Instance {
 	flags := rest.number(1)
 	i.IPv6, i.Holds, i.HearsMaster, i.Claims = flags&flagIPv6 != 0, flags&flagHolds != 0, flags&flagHearsMaster != 0, flags&flagClaims != 0
 	i.State, i.Priority, i.Epoch = uint8(rest.number(1)), uint8(rest.number(1)), rest.number(8)
+	if rest.why == "" && len(rest.left) > 0 { // a former release says no more
+		i.Source, _ = netip.AddrFromSlice(rest.bytes(int(rest.number(1))))
+	}
 	if rest.why != "" {
 		r.fail(rest.why)
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/netip"
 	"reflect"
 	"strings"
 	"testing"
@@ -20,17 +21,17 @@ var example = Message{
 	Node: "lb1", Boot: 0x0102030405060708, Seq: 9, Echo: 7, EchoDelay: 1500, Version: "1.0", ConfigHash: "abcd",
 	Flags: Isolated | HearsYou,
 	Instances: []Instance{
-		{Name: "web", VRID: 51, State: 2, Holds: true, Priority: 150, Epoch: 3, HearsMaster: true},
+		{Name: "web", VRID: 51, State: 2, Holds: true, Priority: 150, Epoch: 3, HearsMaster: true, Source: netip.MustParseAddr("10.77.0.1")},
 		{Name: "six", VRID: 52, IPv6: true, State: 1, Priority: 100, Epoch: 4, Claims: true},
 	},
 	Attributes: []Attribute{{"advert_interval", "1s"}},
 }
 
 // golden is example, unsigned, as other releases have to read it.
-const golden = "56574201 00 0061" +
+const golden = "56574201 00 0067" +
 	"0102030405060708 0000000000000009 0000000000000007 000005dc 09" +
 	"036c6231 03312e30 0461626364" +
-	"02 03776562 0c 33 06 02 96 0000000000000003 03736978 0c 34 09 01 64 0000000000000004" +
+	"02 03776562 11 33 06 02 96 0000000000000003 040a4d0001 03736978 0d 34 09 01 64 0000000000000004 00" +
 	"01 0f6164766572745f696e74657276616c 023173"
 
 func goldenBytes(t *testing.T) []byte {
@@ -49,6 +50,20 @@ func TestTheFormIsFixed(t *testing.T) {
 	got, err := Decode(want, nil)
 	if err != nil || !reflect.DeepEqual(got, example) {
 		t.Errorf("Decode = %+v, %v, want %+v", got, err, example)
+	}
+}
+
+// A former release says nothing of where its adverts come from.
+func TestAnInstanceOfAFormerReleaseHasNoSource(t *testing.T) {
+	b, err := hex.DecodeString(strings.ReplaceAll("56574201 00 0033 0102030405060708 0000000000000009 0000000000000007 000005dc 09 00 00 00"+
+		"01 03776562 0c 33 06 02 96 0000000000000003 00", " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Decode(b, nil)
+	want := Instance{Name: "web", VRID: 51, State: 2, Holds: true, Priority: 150, Epoch: 3, HearsMaster: true}
+	if err != nil || len(got.Instances) != 1 || got.Instances[0] != want {
+		t.Errorf("Decode = %+v, %v, want %+v", got.Instances, err, want)
 	}
 }
 
@@ -188,7 +203,8 @@ func TestEveryReasonIsExplained(t *testing.T) {
 func TestFieldsOfALaterReleaseArePassedOver(t *testing.T) {
 	b := append(goldenBytes(t), "something new"...)
 	at := bytes.Index(b, []byte("web")) + 3 // the length of the rest
-	b = append(append(bytes.Clone(b[:at+1+restLen]), 0xaa, 0xbb), b[at+1+restLen:]...)
+	end := example.Instances[0].restLen()
+	b = append(append(bytes.Clone(b[:at+1+end]), 0xaa, 0xbb), b[at+1+end:]...)
 	b[at] += 2
 	binary.BigEndian.PutUint16(b[5:], uint16(len(b)-headLen))
 	got, err := Decode(b, nil)

@@ -62,6 +62,8 @@ type Instance struct {
 	Epoch uint64
 	// HearsMaster tells whether adverts of a master are heard, or, in MASTER, whether adverts were really sent.
 	HearsMaster bool
+	// Source is the address that its adverts come from, by which equal priorities are told apart; invalid for unknown.
+	Source netip.Addr
 	// Claims tells that the sender asks the receiver, which is MASTER and should not be, to let go.
 	Claims bool
 }

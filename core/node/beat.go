@@ -134,7 +134,7 @@ func (n *Node) item(i *instance) heartbeat.Instance {
 	return heartbeat.Instance{
 		Name: i.cfg.Name, VRID: i.cfg.VRRP.VRID, IPv6: i.cfg.VRRP.IPv6(), State: uint8(i.router.State()), Holds: i.holds,
 		Priority: i.router.Effective(), Epoch: i.term, HearsMaster: i.router.Follows() || i.isMaster() && i.mute.IsZero(),
-		Claims: i.guard.claims,
+		Claims: i.guard.claims, Source: i.router.Config().Source,
 	}
 }
 

@@ -63,7 +63,7 @@ func (n *Node) letGo(now time.Time, i *instance, in vrrp.Input) {
 func (n *Node) tenureOf(now time.Time, i *instance) guard.Tenure {
 	t := guard.Tenure{Preempt: i.cfg.VRRP.Preempt, Interval: i.cfg.VRRP.Interval}
 	t.References, t.Configured = n.steady(i)
-	t.Own = guard.Owner{Epoch: i.term, Priority: i.router.Effective(), Name: n.cfg.Name}
+	t.Own = guard.Owner{Epoch: i.term, Priority: i.router.Effective(), Source: i.router.Config().Source, Name: n.cfg.Name}
 	for _, m := range n.members {
 		if !m.alive(now, time.Time{}) {
 			if !m.met.IsZero() && t.Heard == guard.VoiceNone {
@@ -79,7 +79,7 @@ func (n *Node) tenureOf(now time.Time, i *instance) guard.Tenure {
 		state := vrrp.State(c.State)
 		t.Eligible = spoken && m.flags&(heartbeat.Maintenance|heartbeat.Stopping) == 0 && (state == vrrp.Backup || state == vrrp.Hold)
 		t.Asked, t.Outranked = spoken && c.Claims, c.Priority > i.router.Effective()
-		t.Other = guard.Owner{Epoch: c.Epoch, Priority: c.Priority, Name: m.cfg.Name}
+		t.Other = guard.Owner{Epoch: c.Epoch, Priority: c.Priority, Source: c.Source, Name: m.cfg.Name}
 		if t.Master = c.ofMaster() && m.heard.After(i.router.Since()); t.Master { // what it said before this node took over is past
 			t.Rival, t.Parted = i.rivalry(now), m.parted(now, i, c)
 		}
