@@ -108,6 +108,9 @@ func (e *engine) tell(events []event.Event) {
 	for _, v := range events {
 		e.seq++
 		v.Seq, v.Time, v.Node = e.seq, time.Now(), e.config.Load().Node.Name
+		if v.Code == "instance.takeover" {
+			e.memory.Hurry()
+		}
 		if took, ok := outage(v); ok {
 			e.metrics.Takeover.Observe(took.Seconds())
 		}

@@ -199,7 +199,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	e.verdicts = newVerdicts(filepath.Join(e.opt.StateDir, cfg.Node.Name+".verdicts.json"), e.log)
 	e.drains = &drains{path: filepath.Join(e.opt.StateDir, cfg.Node.Name+".drains.json"), log: e.log}
 	e.marks = &marks{path: filepath.Join(e.opt.StateDir, cfg.Node.Name+".marks.json"), log: e.log}
-	e.memory = &memory{path: filepath.Join(e.opt.StateDir, cfg.Node.Name+".memory.json"), log: e.log}
+	e.memory = newMemory(filepath.Join(e.opt.StateDir, cfg.Node.Name+".memory.json"), e.log)
 	e.links = kernel.NewLinks(kernel.LinkOptions{Logger: e.log, Changed: e.linksChanged, Drift: e.addresses.Drift})
 	e.outbox = outbox.New(outbox.Options{
 		Logger: e.log, Deliver: e.deliver, Event: e.emit, Journal: filepath.Join(e.opt.StateDir, cfg.Node.Name+".outbox"),

@@ -61,3 +61,14 @@ func TestAMemoryThatCannotBeWrittenIsAnError(t *testing.T) {
 		t.Error("no error")
 	}
 }
+
+func TestATakeoverIsWrittenAtOnce(t *testing.T) {
+	m := newMemory(filepath.Join(t.TempDir(), "memory.json"), slog.New(slog.DiscardHandler))
+	m.Hurry()
+	m.Hurry() // never blocks
+	select {
+	case <-m.soon:
+	default:
+		t.Error("nothing is to be written")
+	}
+}

@@ -318,21 +318,28 @@ func TestTheNewerOwnerStaysWithoutPreemption(t *testing.T) {
 }
 
 func TestAPanicStopsOneInstance(t *testing.T) {
-	p := healthyPair(t, nil)
-	p.nodes[0].instances[0].router = nil
-	func() {
-		defer func() { _ = recover() }()
-		p.nodes[0].step(p.now, p.nodes[0].instances[0], vrrp.Timeout{})
-	}()
-	if s := p.nodes[0].instances[0].router.State(); s != vrrp.Fault {
-		t.Errorf("it is %s, want FAULT", s)
+	p := healthyPair(t, func(k int, c *Config) {
+		second := c.Instances[0]
+		second.Name, second.VRRP.VRID = "mail", 52
+		second.VRRP.Addresses = []netip.Addr{pairVIP.Next()}
+		second.Addresses = []VirtualAddress{{Prefix: netip.PrefixFrom(pairVIP.Next(), 32), Interface: "eth0"}}
+		c.Instances = append(c.Instances, second)
+	})
+	broken, sound := p.nodes[0].instances[0], p.nodes[0].instances[1]
+	broken.router = nil // its next step panics
+	p.nodes[0].step(p.now, broken, vrrp.Timeout{})
+	if s := broken.router.State(); s != vrrp.Fault || !sound.isMaster() {
+		t.Errorf("the broken one is %s and the other one %s, want FAULT and MASTER", s, sound.router.State())
 	}
-	p.step(0, Timeout{})
-	if p.held[0] {
-		t.Errorf("it still holds the VIP")
+	out := p.nodes[0].Step(p.now, Timeout{})
+	if d := out.Desired; d == nil || len(d.Addresses) != 1 || d.Addresses[0].Prefix.Addr() != pairVIP.Next() {
+		t.Errorf("it wants %+v, want the VIP of the other instance alone", out.Desired)
 	}
 	p.run(5 * time.Second)
 	p.want("FAULT MASTER")
+	if !sound.isMaster() || p.nodes[1].instances[1].isMaster() {
+		t.Errorf("the other instance moved: %s here, %s there", sound.router.State(), p.nodes[1].instances[1].router.State())
+	}
 }
 
 func TestRequiredFencingComesFirst(t *testing.T) {
