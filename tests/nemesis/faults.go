@@ -80,7 +80,15 @@ func of(d time.Duration) func(time.Duration) time.Duration {
 }
 
 // faults is the table. What is lost over preemption, when the node with the higher priority is back, is measured apart.
-func faults() []fault { return slices.Concat(deaths(), cuts(), mistakes(), fencings(), boots()) }
+func faults() []fault {
+	return slices.Concat(deaths(), leased(), cuts(), mistakes(), fencings(), boots())
+}
+
+// stop is how long a short stop is.
+const stop = 3 * time.Second
+
+// quick is what a takeover may take beyond the down interval where no lease is waited for.
+const quick = 150 * time.Millisecond
 
 // restarted names a fault whose bounds depend on the interval.
 const restarted = "SIGKILL of the daemon alone, which is started again"
@@ -112,13 +120,27 @@ func deaths() []fault {
 			name: "SIGKILL of a plugin", with: checked, do: func(p *pair) { p.killOne("vipward-plugin") }, lasts: through,
 			overlap: never, silence: of(blip), moves: 0, oursOnly: true,
 		},
-		{name: "SIGSTOP for 3 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(3 * time.Second), overlap: never, silence: takeover, moves: 2},
+		{name: "SIGSTOP for 3 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(stop), overlap: never, silence: takeover, moves: 2},
 		{
-			name: "frozen by its cgroup for 3 s", needs: canFreeze, do: (*pair).freeze, undo: (*pair).thaw, lasts: of(3 * time.Second),
+			name: "frozen by its cgroup for 3 s", needs: canFreeze, do: (*pair).freeze, undo: (*pair).thaw, lasts: of(stop),
 			overlap: never, silence: takeover, moves: 2,
 		},
 		{name: "SIGSTOP for 60 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(60 * time.Second), overlap: never, silence: takeover, moves: 2},
 	}
+}
+
+// leased are deaths with a lease that ends before a peer with fast adverts takes over.
+func leased() []fault {
+	all := deaths()
+	all = slices.DeleteFunc(all, func(f fault) bool { return f.next == "" && f.lasts(fast) != stop })
+	for i := range all {
+		f := &all[i]
+		f.name += ", lease = \"fast\""
+		f.with = func(*pair, string) setup { return setup{instance: "  lease = \"fast\"\n"} }
+		f.only, f.oursOnly = fast, true
+		f.silence = func(advert time.Duration) time.Duration { return down(advert) + quick }
+	}
+	return all
 }
 
 // cuts are faults of the network.

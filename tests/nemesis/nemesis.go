@@ -2,6 +2,7 @@ package nemesis
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"io"
 	"regexp"
@@ -10,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/vipward/vipward/tests/lab/probe"
 	"github.com/vipward/vipward/tests/lab/scenario"
 )
 
@@ -45,11 +47,15 @@ type game struct {
 func Run(o Options, out io.Writer) bool {
 	began := time.Now()
 	results := &results{rounds: map[string]map[int][]round{}}
+	pacer := &probe.Pacer{}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go pacer.Run(ctx)
 	var list []scenario.Scenario
 	for i, g := range o.games() {
 		list = append(list, scenario.Scenario{
 			Name: fmt.Sprintf("%s: %s", g.kind, line(g.fault, g.advert)),
-			Run:  func(t *scenario.T) { results.keep(g, i, play(t, g.fault, g.kind, g.advert, g.rounds)) },
+			Run:  func(t *scenario.T) { results.keep(g, i, play(t, pacer, g)) },
 		})
 	}
 	failed, again := 0, 0
@@ -136,30 +142,54 @@ func (r *results) keep(g game, i int, all []round) {
 	r.rounds[k][i] = all
 }
 
-// table prints medians and worst cases in milliseconds.
+// table prints medians and worst cases in milliseconds, a line for each fault and interval.
 func (r *results) table(o Options, out io.Writer) {
-	fmt.Fprintf(out, "Median (worst) in milliseconds, and the most moves of the VIP; %d rounds of each.\n\n", o.Rounds)
-	fmt.Fprintln(out, "| on the master | adverts | by | two owners | two owners in healing | silence | moves |\n|---|---|---|---|---|---|---|")
+	makes := []kind{vipward}
+	if o.Compare {
+		makes = append(makes, keepalived)
+	}
+	fmt.Fprintf(out, "Median (worst) in milliseconds: two owners meanwhile + in healing, silence, and the most moves of the VIP; %d rounds of each.\n\n", o.Rounds)
+	head, rule := "| on the master | adverts |", "|---|---|"
+	for _, k := range makes {
+		head += fmt.Sprintf(" %s: two owners | silence | moves |", k)
+		rule += "---|---|---|"
+	}
+	fmt.Fprintln(out, head+"\n"+rule)
 	for _, f := range faults() {
 		for _, advert := range adverts {
-			for _, k := range o.kinds(f) {
-				var all []round
-				if !f.fits(advert) {
-					continue
-				}
-				for _, some := range r.rounds[key(f, advert, k)] {
-					all = append(all, some...)
-				}
-				if len(all) == 0 {
-					continue
-				}
-				most := slices.MaxFunc(all, func(a, b round) int { return a.moves - b.moves }).moves
-				fmt.Fprintf(out, "| %s | %v | %s | %s | %s | %s | %d |\n", f.name, advert, k, spread(all, func(r round) time.Duration { return r.overlap }),
-					spread(all, func(r round) time.Duration { return r.after }), spread(all, func(r round) time.Duration { return r.silence }), most)
+			if !f.fits(advert) {
+				continue
+			}
+			text, played := fmt.Sprintf("| %s | %v |", f.name, advert), false
+			for _, k := range makes {
+				all := r.of(f, advert, k)
+				played = played || len(all) > 0
+				text += cells(all)
+			}
+			if played {
+				fmt.Fprintln(out, text)
 			}
 		}
 	}
 	fmt.Fprintln(out)
+}
+
+// of are the rounds of one line with one make.
+func (r *results) of(f fault, advert time.Duration, k kind) (all []round) {
+	for _, some := range r.rounds[key(f, advert, k)] {
+		all = append(all, some...)
+	}
+	return all
+}
+
+// cells are the columns of one make.
+func cells(all []round) string {
+	if len(all) == 0 {
+		return " | | |"
+	}
+	most := slices.MaxFunc(all, func(a, b round) int { return a.moves - b.moves }).moves
+	return fmt.Sprintf(" %s + %s | %s | %d |", spread(all, func(r round) time.Duration { return r.overlap }),
+		spread(all, func(r round) time.Duration { return r.after }), spread(all, func(r round) time.Duration { return r.silence }), most)
 }
 
 func spread(all []round, of func(round) time.Duration) string {

@@ -38,6 +38,7 @@ type pair struct {
 	*scenario.T
 	*topology.Net
 	fault    fault
+	pacer    *probe.Pacer
 	kind     kind
 	advert   time.Duration
 	lb1, lb2 daemon
@@ -57,15 +58,15 @@ const (
 	keepalived kind = "keepalived"
 )
 
-func newPair(t *scenario.T, f fault, k kind, advert time.Duration) *pair {
+func newPair(t *scenario.T, f fault, k kind, advert time.Duration, pacer *probe.Pacer) *pair {
 	n, err := topology.New()
 	t.Must(err)
 	t.Cleanup(func() { t.Must(n.Close()) })
-	p := &pair{T: t, Net: n, fault: f, kind: k, advert: advert}
+	p := &pair{T: t, Net: n, fault: f, pacer: pacer, kind: k, advert: advert}
 	for _, name := range []string{topology.LB1, topology.LB2} {
 		node := n.Node(name)
 		t.Background(func(ctx context.Context) error {
-			return probe.Echo(ctx, node.NS, netip.AddrPortFrom(topology.VIP, probe.Port), name)
+			return pacer.Echo(ctx, node.NS, netip.AddrPortFrom(topology.VIP, probe.Port), name)
 		})
 	}
 	p.lb1, p.lb2 = p.daemon(topology.LB1, master), p.daemon(topology.LB2, backup)
@@ -163,7 +164,7 @@ func (p *pair) settled() {
 
 // measure probes from the client until the returned function is called.
 func (p *pair) measure() (stop func() probe.Report) {
-	pr, err := probe.New(p.Node(topology.Client), probe.Config{VIP: topology.VIP, UDP: time.Millisecond})
+	pr, err := probe.New(p.Node(topology.Client), probe.Config{VIP: topology.VIP, UDP: time.Millisecond, Pacer: p.pacer})
 	p.Must(err)
 	var r probe.Report
 	end := p.Background(func(ctx context.Context) error {

@@ -36,12 +36,13 @@ type round struct {
 }
 
 // play plays some rounds of a fault on one pair.
-func play(t *scenario.T, f fault, k kind, advert time.Duration, rounds int) (all []round) {
-	p := newPair(t, f, k, advert)
+func play(t *scenario.T, pacer *probe.Pacer, g game) (all []round) {
+	f, k, advert := g.fault, g.kind, g.advert
+	p := newPair(t, f, k, advert, pacer)
 	p.bootBoth()
 	p.settled()
 	time.Sleep(2 * advert) // the peer has met the master
-	for range rounds {
+	for range g.rounds {
 		time.Sleep(200*time.Millisecond + rand.N(advert)) // the fault knows no beat
 		r := p.round(f)
 		all = append(all, r)

@@ -21,6 +21,8 @@ type Config struct {
 	VIP netip.Addr
 	// UDP is the time between two datagrams to port 7000 of the VIP; zero sends none.
 	UDP time.Duration
+	// Pacer sends the datagrams to VIP; nil for a thread of the probe's own.
+	Pacer *Pacer
 	// VIP6 is a second address that is asked at the same pace, over IPv6; none where it is not valid.
 	VIP6 netip.Addr
 	// HTTP is the time between two GET requests of /index.html to port 80 of the VIP; zero sends none.
@@ -59,6 +61,7 @@ func New(from *topology.Node, c Config) (*Probe, error) {
 		if p.udp, err = newUDPProbe(from.NS, netip.AddrPortFrom(c.VIP, Port), c.UDP); err != nil {
 			return nil, fmt.Errorf("prepare the UDP probe: %w", err)
 		}
+		p.udp.pacer = c.Pacer
 	}
 	if c.VIP6.IsValid() {
 		if p.udp6, err = newUDPProbe(from.NS, netip.AddrPortFrom(c.VIP6, Port), c.UDP); err != nil {

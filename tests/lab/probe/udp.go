@@ -27,32 +27,45 @@ const (
 // Echo answers each datagram to addr in the namespace with its first eight bytes and the name. Addr need not be there yet: an
 // answer to a VIP that has gone still leaves with the VIP as its source. It runs until the context ends.
 func Echo(ctx context.Context, ns *netns.NS, addr netip.AddrPort, name string) error {
-	family, to := address(addr)
-	fd, err := socket(ns, family, unix.SOCK_DGRAM, 0)
+	fd, err := echoSocket(ns, addr)
 	if err != nil {
 		return err
 	}
 	defer unix.Close(fd)
+	keepTime()
+	b := make([]byte, 64+len(name))
+	for ctx.Err() == nil {
+		_ = echo(fd, b, name, 0) // nothing to answer
+	}
+	return nil
+}
+
+func echoSocket(ns *netns.NS, addr netip.AddrPort) (fd int, err error) {
+	family, to := address(addr)
+	if fd, err = socket(ns, family, unix.SOCK_DGRAM, 0); err != nil {
+		return -1, err
+	}
 	level, option := unix.SOL_IP, unix.IP_FREEBIND
 	if family == unix.AF_INET6 {
 		level, option = unix.SOL_IPV6, unix.IPV6_FREEBIND
 	}
-	if err := unix.SetsockoptInt(fd, level, option, 1); err != nil {
-		return err
+	if err = unix.SetsockoptInt(fd, level, option, 1); err == nil {
+		err = unix.Bind(fd, to)
 	}
-	if err := unix.Bind(fd, to); err != nil {
-		return fmt.Errorf("bind to %v: %w", addr, err)
+	if err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("bind to %v: %w", addr, err)
 	}
-	keepTime()
-	b := make([]byte, 64+len(name))
-	for ctx.Err() == nil {
-		n, from, err := unix.Recvfrom(fd, b[:64], 0)
-		if err != nil || n < 8 {
-			continue // nothing to answer
-		}
+	return fd, nil
+}
+
+// echo answers one datagram. The error is that of the receipt.
+func echo(fd int, b []byte, name string, flags int) error {
+	n, from, err := unix.Recvfrom(fd, b[:64], flags)
+	if err == nil && n >= 8 {
 		_ = unix.Sendto(fd, b[:8+copy(b[8:], name)], 0, from) // a lost answer is what the probe measures
 	}
-	return nil
+	return err
 }
 
 // address is that of a socket, with its family.
@@ -68,6 +81,7 @@ type udpProbe struct {
 	fd       int
 	to       unix.Sockaddr
 	interval time.Duration
+	pacer    *Pacer        // that sends for it; nil for a thread of its own
 	sent     []time.Time   // by number; written by the sender only
 	got      []time.Time   // by number; written by the receiver only
 	by       []string      // by number; written by the receiver only
@@ -95,16 +109,29 @@ func newUDPProbe(ns *netns.NS, to netip.AddrPort, interval time.Duration) (*udpP
 
 // send keeps an absolute schedule, so that one late datagram does not shift the next.
 func (p *udpProbe) send(ctx context.Context) {
-	keepTime()
 	begin := time.Now()
-	var b [8]byte
-	for i := 0; i < cap(p.sent) && ctx.Err() == nil; i++ {
-		due := begin.Add(time.Duration(i) * p.interval)
-		p.late = max(p.late, sleepUntil(due))
-		binary.BigEndian.PutUint64(b[:], uint64(i))
-		p.sent = append(p.sent, time.Now())
-		_ = unix.Sendto(p.fd, b[:], unix.MSG_DONTWAIT, p.to) // a refusal of the kernel shows as a lost answer
+	due := func() time.Time { return begin.Add(time.Duration(len(p.sent)) * p.interval) }
+	if p.pacer != nil {
+		p.pacer.during(ctx, func() {
+			for late := time.Since(due()); late >= 0 && len(p.sent) < cap(p.sent); late = time.Since(due()) {
+				p.ask(late)
+			}
+		})
+		return
 	}
+	keepTime()
+	for len(p.sent) < cap(p.sent) && ctx.Err() == nil {
+		p.ask(sleepUntil(due()))
+	}
+}
+
+// ask sends one datagram, so much too late.
+func (p *udpProbe) ask(late time.Duration) {
+	var b [8]byte
+	p.late = max(p.late, late)
+	binary.BigEndian.PutUint64(b[:], uint64(len(p.sent)))
+	p.sent = append(p.sent, time.Now())
+	_ = unix.Sendto(p.fd, b[:], unix.MSG_DONTWAIT, p.to) // a refusal of the kernel shows as a lost answer
 }
 
 // receive works until stop is closed. It looks now and then and not for each answer, which has its time from the kernel.
