@@ -113,11 +113,11 @@ func deaths() []fault {
 			overlap: of(handover), silence: takeover, moves: 2,
 		},
 		{
-			name: "SIGKILL of its guardian", do: func(p *pair) { p.killOne("--guardian") }, undo: (*pair).restart, lasts: through,
+			name: "SIGKILL of its guardian", only: time.Second, do: func(p *pair) { p.killOne("--guardian") }, undo: (*pair).restart, lasts: through,
 			overlap: never, silence: of(blip), moves: 0, oursOnly: true,
 		},
 		{
-			name: "SIGKILL of a plugin", with: checked, do: func(p *pair) { p.killOne("vipward-plugin") }, lasts: through,
+			name: "SIGKILL of a plugin", only: fast, with: checked, do: func(p *pair) { p.killOne("vipward-plugin") }, lasts: through,
 			overlap: never, silence: of(blip), moves: 0, oursOnly: true,
 		},
 		{name: "SIGSTOP for 3 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(stop), overlap: never, silence: takeover, moves: 2},

@@ -42,11 +42,11 @@ func mistakes() []fault {
 			undo: func(p *pair) { p.shiftClock(0) }, lasts: through, alarm: clock, overlap: never, silence: of(blip), moves: 0, oursOnly: true,
 		},
 		{
-			name: "a stranger takes the VIP", do: (*pair).squat, undo: (*pair).evict, lasts: of(found),
+			name: "a stranger takes the VIP", only: fast, do: (*pair).squat, undo: (*pair).evict, lasts: of(found),
 			alarm: named("02:77:00:00:00:0b"), shown: (*pair).defended, moves: 9, oursOnly: true,
 		},
 		{
-			name: "a real server answers for the VIP", with: served, do: (*pair).squat, undo: (*pair).evict, lasts: of(found),
+			name: "a real server answers for the VIP", only: fast, with: served, do: (*pair).squat, undo: (*pair).evict, lasts: of(found),
 			alarm: named("real server 10.77.0.11, which should not"), shown: (*pair).defended, moves: 9, oursOnly: true,
 		},
 	}
