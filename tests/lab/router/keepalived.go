@@ -30,6 +30,9 @@ func (k *Keepalived) Start(s Settings) {
 	dir := place(k.t, k.node, "keepalived")
 	config := filepath.Join(dir, "keepalived.conf")
 	k.t.Must(os.WriteFile(config, []byte(keepalivedConf(k.node.Name, s)), 0o644))
+	for _, left := range []string{"pid", "vrrp_pid"} { // by one that was killed, and is not gone for all that it knows
+		_ = os.Remove(filepath.Join(dir, left))
+	}
 	k.t.Logf("keepalived starts on %s: %+v", k.node.Name, s)
 	k.proc = launch(k.t, k.node, filepath.Join(dir, "log"), "keepalived", "--dont-fork", "--log-console", "--log-detail", "--vrrp",
 		"--use-file", config, "--pid", filepath.Join(dir, "pid"), "--vrrp_pid", filepath.Join(dir, "vrrp_pid"))
