@@ -31,10 +31,14 @@ func (l *loading) checkLease(i *instance) {
 	}
 }
 
+// fastLate is how late an advert and the renewal of a fast lease by it may be together without an outage: a transaction of nftables
+// takes up to 30 ms on a busy machine.
+const fastLate = 50 * time.Millisecond
+
 // checkFastLease looks whether a fast lease ends after the advert that renews it and before the takeover, and whether it is of use.
 func (l *loading) checkFastLease(i *instance, down time.Duration) {
 	at, interval := i.block.where("lease"), i.VRRP.Interval
-	most, least := node.FastLease(i.VRRP.Version, cmp.Or(i.PeerPriority, 254), interval), 3*interval/2
+	most, least := node.FastLease(i.VRRP.Version, cmp.Or(i.PeerPriority, 254), interval), interval+fastLate
 	whole, fits := node.WholeLease(down)
 	switch lease := i.Lease.For; {
 	case !i.Lease.Auto && lease < least:

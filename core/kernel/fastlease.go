@@ -13,6 +13,8 @@ import (
 const (
 	// fastLook is how often the tables are looked at, since a reload of a firewall may have flushed them.
 	fastLook = 500 * time.Millisecond
+	// fastWarn is how often it is told that leases are renewed late.
+	fastWarn = 10 * time.Second
 	// fastTick is the least time that a lease is given: the kernel counts milliseconds, and 0 would be for ever.
 	fastTick = time.Millisecond
 )
@@ -48,11 +50,17 @@ func (f *FastLeases) Set(leases []desired.FastLease) { f.wish.put(leases) }
 func (f *FastLeases) Wait(ctx context.Context) error { return f.wish.wait(ctx) }
 
 // Held lists the VIPs whose lease, of a former run, is not over yet.
-func (f *FastLeases) Held() ([]netip.Addr, error) { return nftLeases{}.held() }
+func (f *FastLeases) Held() ([]netip.Addr, error) {
+	table := &nftLeases{}
+	defer table.close()
+	return table.held()
+}
 
 // Run applies the wishes until ctx ends. The last one then stays in force, until its leases end.
 func (f *FastLeases) Run(ctx context.Context) error {
-	k := fastKeeper{table: nftLeases{}, log: f.opt.Logger}
+	table := &nftLeases{}
+	defer table.close()
+	k := fastKeeper{table: table, log: f.opt.Logger}
 	look := time.NewTicker(fastLook)
 	defer look.Stop()
 	told := ""
@@ -107,6 +115,8 @@ type fastKeeper struct {
 	made    bool                             // there may be tables of ours
 	failed  string                           // why they are not as wished
 	retryAt time.Time                        // after a failure
+	late    int                              // renewals that came late
+	warned  time.Time                        // when that was told of
 }
 
 // set takes a new wish and applies it. The first one replaces what a former run has left.
@@ -155,8 +165,7 @@ func (k *fastKeeper) renew(now time.Time) {
 			continue
 		}
 		if over := now.Sub(was.Renewed.Add(was.For)); over >= -2*fastTick {
-			k.log.Warn("a fast lease was renewed late, and its VIP was not reached meanwhile; the machine is too busy for these adverts, or a big ruleset of nftables was loaded",
-				"address", w.Address, "late", max(over, 0).Round(time.Millisecond))
+			k.warn(now, w.Address, max(over, 0))
 			k.rebuild(now)
 			return
 		}
@@ -177,6 +186,16 @@ func (k *fastKeeper) renew(now time.Time) {
 		return
 	}
 	k.keep()
+}
+
+// warn tells of a lease that was renewed late, now and then.
+func (k *fastKeeper) warn(now time.Time, vip netip.Addr, late time.Duration) {
+	if k.late++; !k.warned.IsZero() && now.Sub(k.warned) < fastWarn {
+		return
+	}
+	k.log.Warn("a fast lease was renewed late, and its VIP was not reached meanwhile: the machine is too busy for these adverts, or a big ruleset of nftables was loaded",
+		"address", vip, "late", late.Round(time.Millisecond), "so_far", k.late)
+	k.warned = now
 }
 
 // rebuild makes the tables as wished, whatever there is.

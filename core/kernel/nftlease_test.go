@@ -159,7 +159,7 @@ func TestALeaseThatWasOverIsRenewed(t *testing.T) {
 
 func TestTheTablesOfARunThatWasKilledGo(t *testing.T) {
 	h := newHost(t)
-	h.do(func() error { return nftLeases{}.replace([]lease{{netip.MustParseAddr("10.0.0.1"), 0}}) })
+	h.do(func() error { return (&nftLeases{}).replace([]lease{{netip.MustParseAddr("10.0.0.1"), 0}}) })
 	h.nft("add table inet firewall")
 	f, _, _ := h.fastLeases()
 	h.lease(f, 0)

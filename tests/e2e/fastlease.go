@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/vipward/vipward/tests/lab/topology"
@@ -25,10 +26,12 @@ func fastLease(edits ...edit) func(*T) {
 		l.up()
 		l.killedFast()
 		l.flushed()
-		l.lb2.terminate()
-		if rules := l.rules(topology.LB2); rules != "" {
-			t.Errorf("after the end there is\n%s", rules)
-		}
+		l.unguarded(topology.LB1) // it holds nothing any more
+		l.lb2.die()
+		l.lb1.await("MASTER", quickDown+slack)
+		l.unguarded(topology.LB2) // the guardian of a daemon that died has cleaned up
+		l.lb1.terminate()
+		l.unguarded(topology.LB1)
 	}
 }
 
@@ -62,6 +65,16 @@ func (l *lab) killedFast() {
 	l.lb1.do("failover", "web")
 	l.lb2.await("MASTER", slack)
 	l.alone(topology.LB2)
+}
+
+// unguarded waits until a node has no table of ours.
+func (l *lab) unguarded(node string) {
+	l.Eventually(node+" has no rules left", 10*time.Second, func() error {
+		if rules := l.rules(node); rules != "" {
+			return fmt.Errorf("there is\n%s", rules)
+		}
+		return nil
+	})
 }
 
 // flushed has the firewall of lb2 reloaded.
