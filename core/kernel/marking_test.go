@@ -2,10 +2,15 @@ package kernel
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"net"
 	"net/netip"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"github.com/vishvananda/netlink"
 
 	"github.com/vipward/vipward/core/desired"
 )
@@ -56,6 +61,39 @@ func TestPacketsGetTheirMark(t *testing.T) {
 	h.mark(m)
 	if got := h.ruleset(); strings.Contains(got, markingTable) || !strings.Contains(got, "table inet others") {
 		t.Errorf("after a wish for nothing there is\n%s", got)
+	}
+}
+
+func TestPacketsThatAreSentHaveTheirMark(t *testing.T) {
+	h := newHost(t)
+	m := NewMarkings(MarkingOptions{Logger: quiet(), Report: func(why string) { t.Errorf("reported %q", why) }})
+	h.start(m.Run)
+	h.mark(m, marked(7, desired.UDP, "10.0.0.1", "10.0.0.9", 80, 89))
+	h.do(func() error { // one counter after the rules in each of the two hooks, for packets with the mark and for all
+		const count = "add table ip count; add chain ip count o { type filter hook output priority 0; }; add chain ip count p { type filter hook prerouting priority 0; }; " +
+			"add rule ip count o udp dport 1-65535 counter; add rule ip count o udp dport 1-65535 meta mark 7 counter; " +
+			"add rule ip count p udp dport 1-65535 counter; add rule ip count p udp dport 1-65535 meta mark 7 counter"
+		lo, err := netlink.LinkByName("lo")
+		a, more := netlink.ParseAddr("10.0.0.5/32")
+		return errors.Join(err, more, netlink.LinkSetUp(lo), netlink.AddrAdd(lo, a), exec.Command("nft", count).Run())
+	})
+	for port, n := range map[int]int{79: 1, 80: 2, 89: 3, 90: 4} {
+		for range n { // each from a socket of its own, since nobody listens, which the next packet would be told of
+			h.do(func() error {
+				c, err := net.Dial("udp", fmt.Sprintf("10.0.0.5:%d", port))
+				if err != nil {
+					return err
+				}
+				_, err = c.Write([]byte("x"))
+				return errors.Join(err, c.Close())
+			})
+		}
+	}
+	got := h.ruleset()
+	for want, times := range map[string]int{"counter packets 10 ": 2, "mark 0x00000007 counter packets 5 ": 2} {
+		if strings.Count(got, want) != times {
+			t.Errorf("not %d times %q in\n%s", times, want, got)
+		}
 	}
 }
 

@@ -84,6 +84,7 @@ func All() []Scenario {
 		{"service-by-mark", "a service by firewall mark serves what a rule marks, and the status counts it", true, serviceByMark},
 		{"keeps", "connections and requests by DR, NAT and TUN in both families survive what is done to the pair", true, keepsConnections},
 		{"protocols", "UDP, SCTP, and tunnels of GUE and GRE in both families reach a real server that the command has set up", true, protocols},
+		{"service-leaves", "a service that is removed keeps its connections, takes no new ones, and goes with the last of them", true, serviceLeaves},
 		{"udp-persistence", "a service over UDP, and persistence keeps a client at its server", true, udpAndPersistence},
 		{"shutdown-ipvs", "SIGTERM to the master while clients are served: nothing is lost, nothing is left", true, shutdownIPVS},
 		{"fence-required", "fencing required: the takeover waits for the confirmation, and the fenced node comes back in maintenance", false, fenceRequired},
