@@ -44,8 +44,12 @@ func divide(chosen []e2e.Scenario, where string) ([]shard, error) {
 			host.scenarios = append(host.scenarios, s)
 			continue
 		}
-		g := &guests[next%len(guests)]
-		g.name, g.inGuest, g.cpu, g.parallel = fmt.Sprintf("guest%d", next%len(guests)), true, next%len(guests), 1
+		k := next % (2 * len(guests))
+		if k >= len(guests) { // to and fro, so that not one of them always gets the longer one of two
+			k = 2*len(guests) - 1 - k
+		}
+		g := &guests[k]
+		g.name, g.inGuest, g.cpu, g.parallel = fmt.Sprintf("guest%d", k), true, k, 1
 		g.scenarios = append(g.scenarios, s)
 		next++
 	}

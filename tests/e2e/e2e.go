@@ -45,17 +45,32 @@ func Run(list []Scenario, bin string, parallel int, tell func(scenario.Result)) 
 	scenario.Run(stories, bin, parallel, tell)
 }
 
-// All lists every scenario. Those that take longest come first, so that the rest fills the gaps.
+// All lists every scenario. Those that take longest come first, so that the rest fills the gaps; of those that need IPVS as well, which
+// the guests share by this order.
 func All() []Scenario {
 	return []Scenario{
+		{"chaos", "a plugin crashes, floods, lies, hangs and ignores its end: no verdict, owner or IPVS entry changes", true, chaos},
+		{"keeps", "connections and requests by DR, NAT and TUN in both families survive what is done to the pair", true, keepsConnections},
+		{"server-leaves", "a real server that stops, says something else or falls silent leaves IPVS in time, and comes back", true, serverLeaves},
+		{"through-vip-dr", "a check through the VIP finds a server without it, on master and backup, and leaves no sysctl behind", true, throughDR},
+		{"through-vip-tun", "the same through a tunnel; it finds a filter at the tunnel's end as well", true, throughTUN},
+		{"reload", "reload of the same file, of a broken file, and repair of what was deleted by hand", true, reload},
+		{"plugin-hung", "a plugin that is stopped is replaced, and neither IPVS nor an owner changes", true, pluginHung},
+		{"forward-tun", "tunnelling: requests through the VIP are answered by the servers themselves", true, forwardTUN},
+		{"forward-nat", "network address translation: requests through the VIP are answered by way of the director", true, forwardNAT},
+		{"udp-persistence", "a service over UDP, and persistence keeps a client at its server", true, udpAndPersistence},
+		{"restart-ipvs", "kill -9 and a start within the lease while clients are served: IPVS stays as it is, nothing is lost", true, restartIPVS},
+		{"pair", "the pair of the example comes up, serves from both servers, and shows what the contract says", true, pairUp},
+		{"service-by-mark", "a service by firewall mark serves what a rule marks, and the status counts it", true, serviceByMark},
+		{"shutdown-ipvs", "SIGTERM to the master while clients are served: nothing is lost, nothing is left", true, shutdownIPVS},
+		{"protocols", "UDP, SCTP, and tunnels of GUE and GRE in both families reach a real server that the command has set up", true, protocols},
+		{"faults", "every fault at the switch does what it says, in the kernel that has IPVS as well", true, faults},
 		{"interop-v3", "with keepalived in version 3: our stop and our return cost its clients nothing", false, interop(3)},
 		{"interop-v2", "the same in version 2 with a password", false, interop(2)},
-		{"server-leaves", "a real server that stops, says something else or falls silent leaves IPVS in time, and comes back", true, serverLeaves},
 		{"crash", "kill -9 of the whole daemon: one outage within the down interval, one owner, and a clean return", false, crash},
 		{"track-weight", "the tracked local server dies: with a weight the VIP moves, and comes back by preemption", false, trackWeight},
 		{"track-fault", "the tracked local server dies: without a weight the instance is in FAULT", false, trackFault},
 		{"cut", "the master's port loses its carrier: the peer takes over, and one owner after it heals", false, cut},
-		{"restart-ipvs", "kill -9 and a start within the lease while clients are served: IPVS stays as it is, nothing is lost", true, restartIPVS},
 		{"keys", "a pair that signs its adverts: it hands over, a key that differs is told and makes no second master, and it heals", false, keys},
 		{"vmac", "a pair with a virtual MAC address: a hand-over and kill -9, and the client's ARP entry stays as it is", false, vmac},
 		{"vmac-ipv6", "the same with a VIP of IPv6: the client's neighbour entry stays as it is", false, vmac6},
@@ -71,22 +86,8 @@ func All() []Scenario {
 		{"handover-keepalived", "a hand-over to keepalived by resignation, and by a lowered priority where it hears none: nothing is lost", false, handoverToKeepalived},
 		{"junk", "adverts that are malformed, forged or none of ours are counted, told of once, and move nothing", false, junkScenario},
 		{"track-script", "a tracked script that hangs or prints without end is cut off with what it started, and says so", false, trackScript},
-		{"chaos", "a plugin crashes, floods, lies, hangs and ignores its end: no verdict, owner or IPVS entry changes", true, chaos},
-		{"plugin-hung", "a plugin that is stopped is replaced, and neither IPVS nor an owner changes", true, pluginHung},
 		{"example-plugin", "the checker of examples/checker-banner decides about a real server of a pair", false, examplePlugin},
 		{"plugin-killed", "kill -9 of a plugin: restarted, and neither a verdict nor an owner changes", false, pluginKilled},
-		{"reload", "reload of the same file, of a broken file, and repair of what was deleted by hand", true, reload},
-		{"pair", "the pair of the example comes up, serves from both servers, and shows what the contract says", true, pairUp},
-		{"forward-nat", "network address translation: requests through the VIP are answered by way of the director", true, forwardNAT},
-		{"forward-tun", "tunnelling: requests through the VIP are answered by the servers themselves", true, forwardTUN},
-		{"through-vip-dr", "a check through the VIP finds a server without it, on master and backup, and leaves no sysctl behind", true, throughDR},
-		{"through-vip-tun", "the same through a tunnel; it finds a filter at the tunnel's end as well", true, throughTUN},
-		{"service-by-mark", "a service by firewall mark serves what a rule marks, and the status counts it", true, serviceByMark},
-		{"keeps", "connections and requests by DR, NAT and TUN in both families survive what is done to the pair", true, keepsConnections},
-		{"protocols", "UDP, SCTP, and tunnels of GUE and GRE in both families reach a real server that the command has set up", true, protocols},
-		{"service-leaves", "a service that is removed keeps its connections, takes no new ones, and goes with the last of them", true, serviceLeaves},
-		{"udp-persistence", "a service over UDP, and persistence keeps a client at its server", true, udpAndPersistence},
-		{"shutdown-ipvs", "SIGTERM to the master while clients are served: nothing is lost, nothing is left", true, shutdownIPVS},
 		{"fence-required", "fencing required: the takeover waits for the confirmation, and the fenced node comes back in maintenance", false, fenceRequired},
 		{"fence-fails", "fencing required and a fencer that fails: nobody takes over until an operator confirms", false, fenceFails},
 		{"fence-dry", "a dry run holds nothing up, nor does a fencer that hangs in the mode best_effort", false, fenceDry},
@@ -100,7 +101,6 @@ func All() []Scenario {
 		{"fast-lease-vmac", "the same with a virtual MAC address", false, fastLease(useVMAC())},
 		{"fast-lease-ipv6", "the same over IPv6", false, fastLease6},
 		{"quick-restart", "kill -9 and a start within the lease: adopted, and nothing moves", false, quickRestart},
-		{"faults", "every fault at the switch does what it says, in the kernel that has IPVS as well", true, faults},
 		{"instruments", "the probe of the laboratory sees what happens to a pair of keepalived", false, instruments},
 	}
 }
