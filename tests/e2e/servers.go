@@ -1,11 +1,16 @@
 package e2e
 
 import (
+	"context"
 	"crypto/md5"
 	"encoding/hex"
 	"fmt"
+	"net/netip"
+	"os"
+	"strings"
 	"time"
 
+	"github.com/vipward/vipward/tests/lab/probe"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
 
@@ -70,4 +75,49 @@ func (l *lab) spell(what string, happen, undo func()) {
 		}
 		return nil
 	})
+}
+
+// serviceLeaves has the service itself removed from the configuration: its connections go on, new ones find nobody, and it goes when the
+// last of them has ended.
+func serviceLeaves(t *T) {
+	l := newService(t, edit{"virtual_server \"web\" {", "ipvs { timeout_tcpfin = \"1s\" }\n\nvirtual_server \"web\" {"})
+	l.up()
+	l.serving()
+	to := netip.AddrPortFrom(topology.VIP, 80)
+	var report probe.LoadReport
+	end := l.Background(func(ctx context.Context) (err error) {
+		load := probe.Load{To: []netip.AddrPort{to}, Conns: 20, Beat: 500 * time.Millisecond, Timeout: 5 * time.Second}
+		report, err = load.Run(ctx, l.Node(topology.Client).NS)
+		return err
+	})
+	time.Sleep(2 * time.Second)
+	text, err := os.ReadFile(l.lb1.config)
+	t.Must(err)
+	without, _, _ := strings.Cut(string(text), "virtual_server \"web\" {")
+	l.lb1.write(without)
+	l.lb1.do("reload")
+	quiet := func() error {
+		if table := l.lb1.table(); strings.Count(table, ":80 -g -w 0\n") != 2 {
+			return fmt.Errorf("the table is %q", table)
+		}
+		return nil
+	}
+	l.Eventually("both servers get nothing new", 5*time.Second, quiet)
+	if out := l.lb1.do("status"); strings.Count(out, "it keeps its connections for another") != 2 {
+		l.Errorf("the status shows no service that leaves: %s", out)
+	}
+	time.Sleep(4 * time.Second)
+	t.Must(quiet())
+	end()
+	served := report[to]
+	l.Figure("answers on connections that were kept", served.Beats)
+	if lost := served.Kept.Lost(); len(lost) > 0 || served.Beats < 5*len(served.Kept) {
+		l.Errorf("of %d connections %d broke, with %d answers; want none, and many", len(served.Kept), len(lost), served.Beats)
+	}
+	l.Figure("gone after", l.Eventually("the service has gone", 15*time.Second, func() error {
+		if table := l.lb1.table(); table != "" {
+			return fmt.Errorf("the table is %q", table)
+		}
+		return nil
+	}))
 }
