@@ -10,6 +10,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -24,6 +25,7 @@ func TestMain(m *testing.M) {
 //	code N COMMAND ARG...          the command ends with the exit code N
 //	wrong LINE OLD NEW PATTERN...  pair.hcl with NEW instead of OLD is refused, with a fault in that line, and with text that
 //	                               matches each of the patterns; \n in OLD and NEW is a new line
+//	until PATTERN COMMAND ARG...   the command is run until what it prints matches the pattern
 //	warns LINE OLD NEW PATTERN...  the same, and the fault is only a warning
 func TestScripts(t *testing.T) {
 	plugins, configs := buildPlugins(t), absolute(t, "../../configs")
@@ -41,9 +43,11 @@ func TestScripts(t *testing.T) {
 			pair = bytes.Replace(pair, []byte("/usr/local/bin/notify.sh"), []byte("/bin/true"), 1)
 			return os.WriteFile(filepath.Join(e.WorkDir, "pair.hcl"), pair, 0o600)
 		},
+		Condition: func(name string) (bool, error) { return name == "root" && os.Geteuid() == 0, nil },
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"code":  func(ts *testscript.TestScript, _ bool, args []string) { expectCode(ts, args[0], args[1:]) },
 			"wrong": func(ts *testscript.TestScript, _ bool, args []string) { expectFault(ts, "3", args) },
+			"until": func(ts *testscript.TestScript, _ bool, args []string) { expectSoon(ts, args[0], args[1:]) },
 			"warns": func(ts *testscript.TestScript, _ bool, args []string) { expectFault(ts, "0", args) },
 		},
 	})
@@ -87,6 +91,22 @@ func expectCode(ts *testscript.TestScript, code string, command []string) {
 	}
 	if fmt.Sprint(got) != code {
 		ts.Fatalf("%v ends with the code %d, want %s", command, got, code)
+	}
+}
+
+// patience is for a machine that does much else.
+const patience = 30 * time.Second
+
+func expectSoon(ts *testscript.TestScript, pattern string, command []string) {
+	want := regexp.MustCompile(pattern)
+	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
+		_ = ts.Exec(command[0], command[1:]...) // it may fail until the daemon is there
+		switch text := ts.ReadFile("stdout"); {
+		case want.MatchString(text):
+			return
+		case time.Now().After(end):
+			ts.Fatalf("%v does not print %q:\n%s%s", command, pattern, text, ts.ReadFile("stderr"))
+		}
 	}
 }
 

@@ -70,6 +70,9 @@ func unknown(err error, name string, names []string) error {
 	if near := nearest(name, names); near != "" {
 		return fmt.Errorf("%w %q; did you mean %q?", err, name, near)
 	}
+	if len(names) == 0 {
+		return fmt.Errorf("%w %q; there are none", err, name)
+	}
 	return fmt.Errorf("%w %q; there are: %s", err, name, strings.Join(names, ", "))
 }
 

@@ -66,11 +66,14 @@ func explainInstance(s Status, i Instance) Explanation {
 		add("track "+t.Name, "%s", t.State)
 	}
 	for _, p := range s.Peers {
-		alive := "silent"
+		alive, heard := "silent", fmt.Sprintf("heard %d ms ago", p.HeardMS)
 		if p.Alive {
 			alive = "alive"
 		}
-		add("peer "+p.Name, "%s, heard %d ms ago, fencing %s", alive, p.HeardMS, p.Fence)
+		if p.HeardMS < 0 {
+			heard = "never heard"
+		}
+		add("peer "+p.Name, "%s, %s, fencing %s", alive, heard, p.Fence)
 		if p.Drift != "" {
 			add("drift "+p.Name, "%s", p.Drift)
 		}
