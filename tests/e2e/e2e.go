@@ -75,6 +75,8 @@ func All() []Scenario {
 		{"keys", "a pair that signs its adverts: it hands over, a key that differs is told and makes no second master, and it heals", false, keys},
 		{"vmac", "a pair with a virtual MAC address: a hand-over and kill -9, and the client's ARP entry stays as it is", false, vmac},
 		{"vmac-ipv6", "the same with a VIP of IPv6: the client's neighbour entry stays as it is", false, vmac6},
+		{"vmac-settings", "the parameters of the kernel that a virtual MAC address needs are as they were after a stop, and after a cleanup", false, vmacSettings},
+		{"places", "VIPs of both families on several interfaces, with label and scope, move as one and can be used at once", false, places},
 		{"routes", "routes and rules follow the master, are put back when deleted, and leave nothing behind", false, routes},
 		{"interop-vmac", "the same with one virtual MAC address for both", false, interopVMAC},
 		{"ipv6", "a pair over IPv6 with VIPs of both families: hand-over without a loss, and one outage over kill -9", false, ipv6()},
