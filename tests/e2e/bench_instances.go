@@ -20,9 +20,9 @@ const perLink = 255
 // benchInstances measures what a daemon needs with many instances, on the master of all of them and on its backup.
 func benchInstances(bin string, _ int, out io.Writer) error {
 	const span = 10 * time.Second
-	fmt.Fprintf(out, "Instances with a VIP each, all on one master with one backup, up to %d on a link, over %v. CPU in percent of one core; adverts are\n", perLink, span)
-	fmt.Fprintf(out, "those that arrived at the backup, of those that were due.\n\n")
-	fmt.Fprintln(out, "| instances | adverts | by | CPU master | CPU backup | memory master | memory backup | adverts a second | all master after |")
+	fmt.Fprintf(out, "Instances with a VIP each, all on one master with one backup, up to %d on a link, over %v. CPU in percent of one core; packets are\n", perLink, span)
+	fmt.Fprintf(out, "those that arrived at the backup, of the adverts that were due.\n\n")
+	fmt.Fprintln(out, "| instances | adverts | by | CPU master | CPU backup | memory master | memory backup | packets a second | all master after |")
 	fmt.Fprintln(out, "|---|---|---|---|---|---|---|---|---|")
 	for _, advert := range []time.Duration{time.Second, 100 * time.Millisecond} {
 		for _, size := range []int{1, 100, 255, 1000} {
