@@ -91,16 +91,29 @@ func (v *validation) print(c *cobra.Command, g *globals) error {
 	if err := v.diagnostics.WriteText(stderr, g.color(stderr)); err != nil {
 		return err
 	}
-	for _, f := range v.forecasts {
-		if !f.Moves {
-			continue // said as a warning
-		}
-		if _, err := fmt.Fprintln(c.OutOrStdout(), f.Text); err != nil {
-			return err
-		}
+	if _, err := fmt.Fprint(c.OutOrStdout(), foretold(v.forecasts)); err != nil {
+		return err
 	}
 	_, err := fmt.Fprintln(c.OutOrStdout(), v.summary())
 	return err
+}
+
+// foretold are the forecasts in lines, those of each instance after the priorities that they come from. What does not move is said as a
+// warning.
+func foretold(all []config.Forecast) string {
+	var b strings.Builder
+	last := ""
+	for _, f := range all {
+		if !f.Moves {
+			continue
+		}
+		if f.Instance != last {
+			last = f.Instance
+			fmt.Fprintf(&b, "%s: %s is MASTER with priority %d while all is well, and %s is next with %d\n", f.Instance, f.Node, f.Priority, f.To, f.PeerPriority)
+		}
+		b.WriteString(f.Text + "\n")
+	}
+	return b.String()
 }
 
 func (v *validation) summary() string {

@@ -18,6 +18,9 @@ type Forecast struct {
 	Instance string `json:"instance"`
 	Node     string `json:"node"`
 	Track    string `json:"track"`
+	// Priority is that of the node while all is well, and PeerPriority that of the other one.
+	Priority     int `json:"priority"`
+	PeerPriority int `json:"peer_priority"`
 	// Moves tells whether another node takes over, To which one, and WithinMS after which time at most. DetectMS is what may pass
 	// before, until the track counts as down.
 	Moves    bool   `json:"moves"`
@@ -46,7 +49,7 @@ type contender struct {
 // foretell says what the failure of a track on the master does, and what to write instead where the VIP does not move. detect is
 // how long it may take until the track counts as down.
 func (e election) foretell(t node.Track, detect time.Duration) (f Forecast, advice string) {
-	f = Forecast{Instance: e.instance, Node: e.best.name, Track: string(t.Kind) + " " + t.Name, DetectMS: detect.Milliseconds()}
+	f = e.forecast(t, detect)
 	p, q, loss := e.best.full, e.second.full, max(t.Weight, -t.Weight)
 	low := max(p-loss, 1)
 	head := fmt.Sprintf("%s: if %s %s on %s, the VIP ", e.instance, f.Track, failing(t), e.best.name)
@@ -66,13 +69,36 @@ func (e election) foretell(t node.Track, detect time.Duration) (f Forecast, advi
 	case low >= q:
 		return stays(fmt.Sprintf("%d - %d is not below %d", p, loss, q), e.more(low, p-q)+fault)
 	}
-	within := e.within(t)
-	f.Moves, f.To, f.WithinMS = true, e.second.name, within.Milliseconds()
-	f.Text = fmt.Sprintf("%smoves to %s within %s", head, f.To, seconds(within))
-	if detect > 0 {
-		f.Text += fmt.Sprintf(", and up to %s until it counts as down", seconds(detect))
-	}
+	f.moves(head, e.second.name, e.within(t), "counts as down")
 	return f, ""
+}
+
+// foretellNumber says what a number in a file that is added to the priority of the master has to be to move the VIP. What a number below
+// -253 makes of any instance is FAULT, as of keepalived's track_file.
+func (e election) foretellNumber(t node.Track, detect time.Duration) Forecast {
+	f, priority := e.forecast(t, detect), uint8(e.second.full)
+	limit, within := e.second.full-e.best.full, e.protocol.PreemptDelay+vrrp.MasterDown(e.protocol.Version, priority, e.protocol.Interval)
+	if e.best.full == 255 || !e.protocol.Preempt || e.second.full <= 1 {
+		limit, within = -253, vrrp.SkewTime(e.protocol.Version, priority, e.protocol.Interval)
+	}
+	f.moves(fmt.Sprintf("%s: if %s on %s adds less than %d to its priority, the VIP ", e.instance, f.Track, e.best.name, limit), e.second.name, within, "is read")
+	return f
+}
+
+func (e election) forecast(t node.Track, detect time.Duration) Forecast {
+	return Forecast{
+		Instance: e.instance, Node: e.best.name, Track: string(t.Kind) + " " + t.Name, DetectMS: detect.Milliseconds(),
+		Priority: e.best.full, PeerPriority: e.second.full,
+	}
+}
+
+// moves completes a forecast with where the VIP goes, and what may pass before.
+func (f *Forecast) moves(head, to string, within time.Duration, until string) {
+	f.Moves, f.To, f.WithinMS = true, to, within.Milliseconds()
+	f.Text = fmt.Sprintf("%smoves to %s within %s", head, f.To, seconds(within))
+	if f.DetectMS > 0 {
+		f.Text += fmt.Sprintf(", and up to %s until it %s", seconds(time.Duration(f.DetectMS)*time.Millisecond), until)
+	}
 }
 
 // more is the advice to use a greater weight.
@@ -122,7 +148,8 @@ func (l *loading) foretell() {
 		}
 		for _, t := range i.shared() {
 			if t.IsNumber() {
-				continue // it depends on the number
+				l.cfg.Forecasts = append(l.cfg.Forecasts, e.foretellNumber(t, l.detection(t)))
+				continue
 			}
 			f, advice := e.foretell(t, l.detection(t))
 			l.cfg.Forecasts = append(l.cfg.Forecasts, f)

@@ -105,7 +105,7 @@ func TestThePairAsTheSecondNodeSeesIt(t *testing.T) {
 		}},
 		Log: Log{Level: "info", Output: "stderr"},
 		Forecasts: []Forecast{{
-			Instance: "web", Node: "lb1", Track: "checker local", Moves: true, To: "lb2", WithinMS: 3609, DetectMS: 1300,
+			Instance: "web", Node: "lb1", Track: "checker local", Priority: 150, PeerPriority: 100, Moves: true, To: "lb2", WithinMS: 3609, DetectMS: 1300,
 			Text: "web: if checker local fails on lb1, the VIP moves to lb2 within 3.6 s, and up to 1.3 s until it counts as down",
 		}},
 	}
