@@ -26,6 +26,7 @@ func fastLease(edits ...edit) func(*T) {
 		l.up()
 		l.killedFast()
 		l.flushed()
+		l.stoppedFast()
 		l.unguarded(topology.LB1) // it holds nothing any more
 		l.lb2.die()
 		l.lb1.await("MASTER", quickDown+slack)
@@ -61,6 +62,25 @@ func (l *lab) killedFast() {
 	l.one(report.Wire, 0)
 	l.lb1.start() // it removes what it had left
 	l.lb1.await("MASTER", notice+slack)
+	l.alone(topology.LB1)
+	l.lb1.do("failover", "web")
+	l.lb2.await("MASTER", slack)
+	l.alone(topology.LB2)
+}
+
+// stoppedFast has lb2, the master, stopped for a while (SIGSTOP): it loses the VIP in time, and takes nothing back when it goes on.
+func (l *lab) stoppedFast() {
+	stop := l.measure(udp())
+	time.Sleep(300 * time.Millisecond)
+	l.lb2.proc.Pause()
+	l.lb1.await("MASTER", quickDown+slack)
+	time.Sleep(time.Second)
+	l.lb2.proc.Resume()
+	time.Sleep(time.Second)
+	report := stop()
+	silence, _ := report.UDP.Silence()
+	l.Figure("outage of a stop", silence)
+	l.one(report.Wire, 0)
 	l.alone(topology.LB1)
 	l.lb1.do("failover", "web")
 	l.lb2.await("MASTER", slack)
