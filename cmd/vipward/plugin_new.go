@@ -30,7 +30,7 @@ type newPlugin struct {
 func newPluginNewCommand(*globals) *cobra.Command {
 	var n newPlugin
 	c := &cobra.Command{
-		Use:   "new checker|notifier|fencer NAME",
+		Use:   "new checker|notifier|fencer|witness NAME",
 		Short: "Make a project for a plugin of your own",
 		Long: "Make a folder with a plugin that works, its tests, and what is needed to build and install it. Its tests pass as they\n" +
 			"are; then replace what it does. A plugin in Go needs the module of vipward: the release that this program is, or with\n" +
@@ -82,8 +82,11 @@ func (n *newPlugin) project(kind, name string) (project, error) {
 	case "fencer":
 		p.What = "It switches an outlet that has a URL."
 		p.Example = fmt.Sprintf("fencer %q \"lb2\" {\n  url     = \"http://10.9.0.2/outlet/7\"\n  timeout = \"20s\"\n}", name)
+	case "witness":
+		p.What = "It asks a service with a URL which node may hold something."
+		p.Example = fmt.Sprintf("witness %q \"third\" {\n  url     = \"http://10.9.0.5/claims\"\n  timeout = \"1s\"\n}\n\narbitration { witness = \"third\" }", name)
 	default:
-		return p, usageError(fmt.Errorf("there is no kind %q; it is checker, notifier or fencer", kind))
+		return p, usageError(fmt.Errorf("there is no kind %q; it is checker, notifier, fencer or witness", kind))
 	}
 	p.Summary = strings.TrimSuffix(strings.TrimPrefix(p.What, "It "), ".")
 	if n.dir == "" {

@@ -97,7 +97,7 @@ func root(t *testing.T) string {
 }
 
 func TestGoExamples(t *testing.T) {
-	for name, plugin := range map[string]string{"checker-banner": "banner", "notifier-chat": "chat", "fencer-outlet": "outlet"} {
+	for name, plugin := range map[string]string{"checker-banner": "banner", "notifier-chat": "chat", "fencer-outlet": "outlet", "witness-claims": "claims"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			dir := copied(t, name)

@@ -10,7 +10,7 @@ import (
 
 // TestNewProjects makes every project that can be made: its tests pass as they are.
 func TestNewProjects(t *testing.T) {
-	for _, kind := range []string{"checker", "notifier", "fencer"} {
+	for _, kind := range []string{"checker", "notifier", "fencer", "witness"} {
 		t.Run("go "+kind, func(t *testing.T) {
 			t.Parallel()
 			dir := filepath.Join(t.TempDir(), "project")
@@ -45,6 +45,11 @@ func TestExamplesAreWhatNewMakes(t *testing.T) {
 		{
 			"fencer-outlet",
 			[]string{"fencer", "outlet", "--replace", root(t)},
+			[]string{"main.go", "main_test.go", "go.mod", "go.sum", "Makefile", "example.hcl"},
+		},
+		{
+			"witness-claims",
+			[]string{"witness", "claims", "--replace", root(t)},
 			[]string{"main.go", "main_test.go", "go.mod", "go.sum", "Makefile", "example.hcl"},
 		},
 		{
