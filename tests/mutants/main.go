@@ -1,4 +1,4 @@
-// Mutants breaks core/vrrp and core/node in many small ways, one at a time and in a copy, and runs their tests and the simulation
+// Mutants breaks core/vrrp, core/guard and core/node in many small ways, one at a time and in a copy, and runs their tests and the simulation
 // on each: every mutant must be noticed. Tests that notice nothing prove nothing.
 //
 // Usage: go run ./tests/mutants [-run REGEXP] [-sample N] [-both], from the top of the tree.
@@ -85,7 +85,7 @@ func try(dir string, m mutant, both bool) verdict {
 		v.err = err
 		return v
 	}
-	if v.pure, v.err = noticed(overlay, "./core/vrrp", "./core/node"); v.err == nil && (both || v.pure == "") {
+	if v.pure, v.err = noticed(overlay, "./core/vrrp", "./core/guard", "./core/node"); v.err == nil && (both || v.pure == "") {
 		v.sim, v.err = noticed(overlay, "./tests/sim", "-run", "Worlds|Stories|Crash|Past", "-hours", "12", "-shrink", "0")
 	}
 	v.took = time.Since(began)

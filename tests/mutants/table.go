@@ -7,7 +7,7 @@ type mutant struct {
 	old, new_ string // old is there exactly once
 }
 
-// mutants of the election, of what a node makes of it, and of the leases. A change of the code that makes one of them no longer
+// mutants of the election, of what a node makes of it, of the leases, and of what is asked before a takeover. A change of the code that makes one of them no longer
 // fit is told: then the line here changes with it.
 var mutants = []mutant{
 	{"a master that ends does not resign", "core/vrrp/router.go", "if r.state == Master {\n\t\tr.send(now, 0)\n\t}", ""},
@@ -46,11 +46,12 @@ var mutants = []mutant{
 	{"a lease is not renewed", "core/node/lease.go", "lease > 0 && now.Sub(i.wished) >= renewal(lease) {", "lease > 0 && now.Sub(i.wished) >= 100*renewal(lease) {"},
 	{"a renewal is told too late", "core/node/lease.go", "(lease != time.Second || now.Sub(i.renewed) <= alongFor)", "true"},
 	{"a hand-over does not renew", "core/node/lease.go", "if i.router.HandingOver() { //", "if false { //"},
-	{"a lease outlasts a take-over", "core/node/lease.go", "peer, i.cfg.VRRP.Interval)\n\treturn max((down - leaseMargin)", "peer, i.cfg.VRRP.Interval)\n\treturn max((down + 2*time.Second)"},
-	{"an address without a lease is adopted", "core/node/instance.go", "return !m.source || !leased ||", "return !m.source || !leased && false ||"},
-	{"a group is half adopted", "core/node/instance.go", "return !slices.ContainsFunc(i.mates(), func(m *instance) bool {", "return !slices.ContainsFunc([]*instance{i}, func(m *instance) bool {"},
+	{"a lease outlasts a take-over", "core/node/lease.go", "lease = max((down - leaseMargin)", "lease = max((down + 2*time.Second)"},
+	{"an address without a lease is adopted", "core/node/heir.go", "leased := n.cfg.Lone || i.lease(n.cfg.Lone) > 0", "leased := true"},
+	{"a group is half adopted", "core/node/heir.go", "slices.ContainsFunc(mates, func(m *instance) bool { return !n.left(now, m) })", "!n.left(now, i)"},
+	{"what a peer may have is adopted", "core/node/heir.go", "case !slices.ContainsFunc(mates, n.outlasts):", "case true:"},
 	{"a sync group is half promoted", "core/node/gate.go", "return i.router.Wants() == \"\" && !i.isMaster() }) {", "return i.router.Wants() == \"\" && !i.isMaster() }) && false {"},
-	{"a lease is long beside a live peer", "core/node/lease.go", "if i.remote {\n\t\treturn longLease", "if i.cfg.Lease.Auto {\n\t\treturn longLease"},
+	{"a lease is long beside a live peer", "core/node/lease.go", "case i.remote:\n\t\treturn longLease", "case i.cfg.Lease.Auto:\n\t\treturn longLease"},
 	{"two masters that meet wait for an advert", "core/node/member.go", "\tm.back = now\n", ""},
 	{"a sync group loses one member", "core/node/group.go", "if k < 0 {\n\t\treturn\n\t}\n\tloser", "if k < 0 || len(g.members) > 1 {\n\t\treturn\n\t}\n\tloser"},
 	{"the tracks of a group are not shared", "core/node/group.go", "i.tracks = n.cfg.Shared(c)", "i.tracks = i.cfg.Tracks"},
@@ -63,4 +64,49 @@ var mutants = []mutant{
 	{"unknown counts as down", "core/node/tracks.go", "if t.Weighted && !t.IsNumber() || status != health.Down {", "if t.Weighted && !t.IsNumber() || status == health.Up {"},
 	{"a weight is ignored", "core/node/tracks.go", "p += t.Weight\n", "p += 0\n"},
 	{"a stop does not hand over", "core/node/instance.go", "n.handover(now, i, true)", "n.step(now, i, vrrp.Stop{})"},
+
+	// Evidence, row by row.
+	{"a node that is cut off takes over", "core/guard/table.go", "case e.References == VoiceSilent:", "case false:"},
+	{"a node without a link takes over", "core/guard/table.go", "case e.Cut != \"\":", "case false:"},
+	{"a peer that says MASTER is not believed", "core/guard/table.go", "case e.Peer.Heard == VoiceHeard && e.Peer.Master:", "case false:"},
+	{"a peer is never asked to let go", "core/guard/table.go", "case p.Outranked:\n\t\twhy =", "case p.Outranked && p.Isolated:\n\t\twhy ="},
+	{"a resignation waits for evidence", "core/guard/table.go", "case e.Claim == ClaimResigned:", "case false:"},
+	{"who answers for the VIP means nothing", "core/guard/table.go", "case WhoPeer:\n\t\treturn e.wedged(who)", "case WhoPeer:"},
+	{"the end of the lease is not waited for", "core/guard/table.go", "e.Waited < until {", "e.Waited < 0 {"},
+	{"a stranger keeps the VIP", "core/guard/table.go", "case WhoServer, WhoStranger:\n", "case WhoServer, WhoStranger:\n\t\treturn e.wedged(who)\n"},
+	{"who should hold takes over all the same", "core/node/gate.go", "default:\n\t\t\tn.refuseTakeover(now, i, verdict, of)", "default:\n\t\t\tn.takeOver(now, i)"},
+	{"who should wait takes over all the same", "core/node/gate.go", "n.delay(i, verdict, of)", "n.takeOver(now, i)"},
+
+	// Fencing.
+	{"a takeover does not wait for the fencing", "core/guard/table.go", "case e.mode() == FencingBestEffort, e.Fence.State", "case true, e.Fence.State"},
+	{"a successful shot is forgotten", "core/guard/fence.go", "f.enter(now, FenceConfirmed, evidence)", "f.enter(now, FenceWaiting, evidence)"},
+	{"a second order beside the first", "core/guard/fence.go", "case len(f.open) > 0:", "case false:"},
+	{"a node shoots itself", "core/guard/fence.go", "case f.node == f.self || f.node == \"\":", "case f.node == \"\":"},
+	{"a node shoots whom it has never heard", "core/guard/fence.go", "case !f.seen:", "case false:"},
+	{"a master shoots whom it has lost", "core/guard/fence.go", "if !w.Claims {", "if false {"},
+	{"a node that is cut off shoots", "core/guard/fence.go", "w.Reason == \"\" || !w.Connected ||", "w.Reason == \"\" ||"},
+	{"there is no end of tries", "core/guard/fence.go", "case len(f.shots) >= breakerShots:", "case false:"},
+	{"who is heard is shot at", "core/node/fencing.go", "case m.alive(now, time.Time{}):\n\t\tcase !g.wanted", "case false:\n\t\tcase !g.wanted"},
+	{"who was fenced takes part at once", "core/node/maintenance.go", "n.cfg.Guard.AutoRejoin || n.maintenance.On()", "true || n.maintenance.On()"},
+
+	// The witness.
+	{"what the witness refuses is taken", "core/guard/table.go", "v.Decision, v.Reason = Hold, v.Reason+\"; the witness refuses: \"+g.Text", "v.Decision, v.Reason = Take, v.Reason+g.Text"},
+	{"a master holds on after its grant", "core/node/witness.go", "if master && !now.Before(g.until.Add(-grantMargin)) {", "if false {"},
+	{"a dead master's kernel holds on after its grant", "core/node/witness.go", "return min(lease, max(g.until.Add(-grantMargin).Sub(confirmed).Truncate(time.Second), time.Second))", "return lease"},
+	{"on_witness_loss = release means nothing", "core/node/witness.go", "case n.cfg.Guard.OnWitnessLoss != guard.WitnessRelease, g.until.IsZero():", "case true:"},
+	{"a grant is never given back", "core/node/witness.go", "n.askWitness(now, i, WitnessRelease)\n", ""},
+	{"a backup renews the grant", "core/node/witness.go", "g.wanted = g.wanted && i.router.Wants() != \"\"\n", ""},
+	{"a hand-over keeps the grant", "core/node/witness.go", "master := i.isMaster() && !i.router.HandingOver()", "master := i.isMaster()"},
+	{"a grant counts from its answer on", "core/node/witness.go", "guard.GrantHeld, \"\", g.asked.Add(n.grantTTL()),", "guard.GrantHeld, \"\", now.Add(n.grantTTL()),"},
+
+	// Heartbeats, and what a master makes of them.
+	{"an old heartbeat counts", "core/node/member.go", "return msg.Seq > m.seq", "return true"},
+	{"a new run need not prove itself", "core/node/member.go", "return proven\n", "return true\n"},
+	{"a former run is believed", "core/node/member.go", "case slices.Contains(m.old, msg.Boot):", "case false:"},
+	{"a dead peer lives for half a minute", "core/node/member.go", "now.Sub(m.heard) <= aliveFor", "now.Sub(m.heard) <= 100*aliveFor"},
+	{"the newer ownership does not count", "core/guard/master.go", "if byEpoch && o.Epoch > 0 && p.Epoch > 0 {", "if false {"},
+	{"a master that is cut off stays", "core/guard/master.go", "case lost && t.Heard == VoiceSilent && t.Configured >= 2:", "case false:"},
+	{"a dead gateway moves the VIP", "core/guard/master.go", "case lost && alive && t.Reaches && t.Eligible:", "case lost && alive && t.Eligible:"},
+	{"two masters stay", "core/guard/master.go", "case alive && t.Master && (t.Parted ||", "case false && t.Master && (t.Parted ||"},
+	{"a long lease beside a peer that is back", "core/node/member.go", "if i.remote {\n\t\t\ti.remote,", "if false {\n\t\t\ti.remote,"},
 }
