@@ -79,7 +79,7 @@ func (k *keeper) work() {
 		if _, wanted := k.want[v]; !wanted {
 			delete(k.bad, v)
 			delete(k.has, v)
-			if h.held[v].on {
+			if h.held[v].on && !contains(k.wish.Kept, h.w.key(v)) {
 				h.drop(v, "it is given up")
 				if h.act(); h.life != life {
 					return
