@@ -54,10 +54,13 @@ func (i *instance) heirEnd() time.Time {
 	return i.heir.Add(longest + answerTime)
 }
 
-// disinherit lets go of what a former run has left.
+// disinherit lets go of what a former run has left, of a sync group as a whole: what speaks against one member may be over when the next
+// one is looked at.
 func (n *Node) disinherit(i *instance) {
-	if i.keeps() {
-		i.heir, n.dirty = time.Time{}, true
+	for _, m := range i.mates() {
+		if m.keeps() {
+			m.heir, n.dirty = time.Time{}, true
+		}
 	}
 }
 
@@ -101,7 +104,7 @@ func (n *Node) taken(now time.Time, i *instance, since time.Time) bool {
 		}
 	}
 	_, priority, last := i.router.Master()
-	return !last.IsZero() && priority > 0
+	return !i.isMaster() && !last.IsZero() && priority > 0 // the member of a sync group that comes first is MASTER by now
 }
 
 // keeps tells whether the VIPs that a former run has left are still left alone.

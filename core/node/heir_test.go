@@ -114,3 +114,30 @@ func received(source string, priority uint8, interval time.Duration) Received {
 	a := vrrp.Advert{Version: 3, VRID: 51, Priority: priority, Interval: interval, Addresses: []netip.Addr{vip.Addr()}}
 	return Received{Interface: "eth0", Header: vrrp.Header{Source: src, Destination: dst, TTL: 255}, Payload: a.Append(nil, src, dst)}
 }
+
+// A sync group adopts all that its members have left, or nothing.
+func TestASyncGroupAdoptsAsAWhole(t *testing.T) {
+	cfg := hurried()
+	two := cfg.Instances[0]
+	other := netip.MustParsePrefix("10.77.0.101/32")
+	two.Name, two.VRRP.VRID = "mail", 52
+	two.VRRP.Addresses, two.Addresses = []netip.Addr{other.Addr()}, []VirtualAddress{{Prefix: other, Interface: "eth0"}}
+	cfg.Instances = append(cfg.Instances, two)
+	cfg.Groups = []Group{{Name: "both", Instances: []string{"web", "mail"}}}
+	for name, want := range map[string]vrrp.State{"nobody answers": vrrp.Master, "one VIP is answered for": vrrp.Backup} {
+		r := &rig{t: t, now: time.Unix(1000, 0), node: New(cfg)}
+		r.give(links(true))
+		r.give(Start{Held: []desired.AddressKey{{Interface: "eth0", Prefix: vip}, {Interface: "eth0", Prefix: other}}})
+		r.wantKept(2)
+		if want == vrrp.Backup {
+			r.give(Seen{Interface: "eth0", Address: other.Addr(), MAC: [6]byte{2, 0, 0, 0, 0, 2}})
+			r.wantKept(0)
+		}
+		r.wait(111 * time.Millisecond)
+		for _, i := range r.node.instances {
+			if got := i.router.State(); (got == vrrp.Master) != (want == vrrp.Master) {
+				t.Errorf("%s: %s is %s", name, i.cfg.Name, got)
+			}
+		}
+	}
+}
