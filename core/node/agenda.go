@@ -115,7 +115,7 @@ func (n *Node) schedule() {
 
 // wakes is when an instance has to be looked at next, whatever happens; zero for never.
 func (n *Node) wakes(i *instance) time.Time {
-	due := earlier(i.router.Deadline(), n.fastKeepAlive(i))
+	due := earlier(i.router.Deadline(), earlier(n.fastKeepAlive(i), n.boundKeepAlive(i)))
 	if n.started.IsZero() || n.stopping {
 		return due
 	}

@@ -52,6 +52,9 @@ func (n *Node) keepFast(now time.Time) {
 		if due := n.fastKeepAlive(i); !due.IsZero() && !now.Before(due) {
 			i.renewed, n.fast.news = now, true
 		}
+		if due := n.boundKeepAlive(i); !due.IsZero() && !now.Before(due) {
+			i.renewed, n.dirty = now, true
+		}
 	}
 }
 

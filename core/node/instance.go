@@ -29,10 +29,11 @@ type instance struct {
 
 	said said // last
 
-	epoch   uint64    // of announcements
-	renewed time.Time // when the lease was last confirmed by an advert
-	wished  time.Time // the confirmation that the kernel was last told of
-	holds   bool      // what the router said last
+	epoch   uint64        // of announcements
+	renewed time.Time     // when the lease was last confirmed by an advert
+	wished  time.Time     // the confirmation that the kernel was last told of
+	lent    time.Duration // the lease from then on, as it was told
+	holds   bool          // what the router said last
 
 	refused  map[desired.AddressKey]string // by the kernel
 	pathless map[string]string             // routes and rules that the kernel refuses, by text, with the reason

@@ -131,10 +131,16 @@ func (i *instance) wish(now time.Time, lone bool, s *desired.State) {
 		return
 	}
 	lease := i.lease(lone)
-	if i.wished.IsZero() || i.goesAlong(now, lease) {
+	g := &i.guard.grant
+	along := lease
+	if g.binds {
+		along = i.lent
+	}
+	if i.wished.IsZero() || i.goesAlong(now, along) && g.covers(i.renewed) {
 		i.wished = i.renewed
 	}
-	lease = i.guard.grant.cap(i.wished, lease)
+	lease = g.cap(i.wished, lease)
+	i.lent = lease
 	for _, a := range i.cfg.Addresses {
 		s.Addresses = append(s.Addresses, desired.Address{
 			AddressKey: a.key(), Label: a.Label, Scope: a.Scope, Lease: lease, Renewed: i.wished,

@@ -86,6 +86,40 @@ func TestTheWitnessOutOfReach(t *testing.T) {
 	}
 }
 
+// The lifetime of an address counts whole seconds: one that the grant cuts short neither ends between two adverts, nor outlasts the grant.
+func TestALeaseThatTheGrantCutsShort(t *testing.T) {
+	for _, ttl := range []time.Duration{3 * time.Second, 4 * time.Second, 6 * time.Second} {
+		cfg := witnessed(guard.WitnessRelease)
+		cfg.Guard.WitnessTTL = ttl
+		r := start(t, cfg)
+		until := r.court(10*time.Second, granted)
+		r.wantState(vrrp.Master)
+		answer := granted
+		for k := range 1200 { // from the fifth second on the witness is silent
+			if k == 500 {
+				answer = mute
+			}
+			if u := r.court(10*time.Millisecond, answer); len(r.desired.Addresses) == 0 {
+				break
+			} else if !u.IsZero() {
+				until = u
+			}
+			for _, a := range r.desired.Addresses {
+				end := a.Renewed.Add(a.Lease)
+				if k < 500 && !end.After(r.now.Add(100*time.Millisecond)) {
+					t.Fatalf("%v: %v before the end of its lease it is not renewed", ttl, end.Sub(r.now))
+				}
+				if end.Add(kernelLate).After(until) {
+					t.Fatalf("%v: the kernel may keep the VIP for %v after the end of the grant", ttl, end.Add(kernelLate).Sub(until))
+				}
+			}
+		}
+		if len(r.desired.Addresses) > 0 {
+			t.Errorf("%v: it holds the VIP without a grant", ttl)
+		}
+	}
+}
+
 func TestARefusedRenewalLetsGoUnderAnyPolicy(t *testing.T) {
 	r := start(t, witnessed(guard.WitnessFailsafe))
 	r.court(10*time.Second, granted)
