@@ -29,7 +29,7 @@ var mutants = []mutant{
 	{"a loser is silent", "core/vrrp/master.go", "tell: true}", "tell: false}"},
 	{"a new master announces nothing", "core/vrrp/master.go", "r.counters.BecameMaster++\n\tr.announce(now)", "r.counters.BecameMaster++"},
 	{"a new master is silent for an interval", "core/vrrp/master.go", "r.send(now, r.effective)\n\tr.enter(now, Master, reason)", "r.enter(now, Master, reason)"},
-	{"a master never yields to a better one", "core/vrrp/master.go", "case a.Priority > r.effective:", "case a.Priority > r.effective && r.cfg.Sync:"},
+	{"a master never yields to a better one", "core/vrrp/master.go", "case a.Priority > r.effective:", "case a.Priority > r.effective && r.cfg.StartMaster:"},
 	{"both lose a tie", "core/vrrp/master.go", "a.Priority == r.effective && order > 0\n", "a.Priority == r.effective\n"},
 	{"a sleeper does not read first", "core/vrrp/backup.go", "if !r.late && late > lateGrace {", "if false {"},
 	{"an interval of 0 is accepted", "core/vrrp/advert.go", "if a.Interval == 0 {", "if false {"},

@@ -66,7 +66,13 @@ func (j *judge) watchHeld(i, v int, h *host) {
 	held, state := h.held[v].on, j.views[i][h.n].state
 	wanted := state == vrrp.Master && v%maxVIPs < h.active.specs[i].VIPs && !h.active.removed[i]
 	j.switched(&j.idle[v][h.n], held && h.running() && !wanted, func() time.Duration {
-		return 150*time.Millisecond + 2*maxApplyLate + h.late // a hand-over holds them for 50 ms more
+		d := 150*time.Millisecond + 2*maxApplyLate + h.late // a hand-over holds them for 50 ms more
+		if state == vrrp.Init {
+			for _, m := range j.w.scenario.mates(i) {
+				d = max(d, d+j.w.interval(m)) // who starts asks who has them before it adopts what a former run has left
+			}
+		}
+		return d
 	}, func(lasted time.Duration) {
 		j.w.fail("I7 not master", "%s is %s of %s and has held %s for %s", h.name(), state, instanceName(i), j.w.key(v).Prefix, lasted)
 	})

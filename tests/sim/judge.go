@@ -132,9 +132,15 @@ func (j *judge) gained(h *host, v int) {
 func (j *judge) expired(h *host, v int) {
 	i := j.w.vips[v].instance
 	calm := j.w.now-h.shaken > 10*time.Second && j.w.now-j.rest.shaken > 10*time.Second
-	if calm && h.running() && h.late <= maxWakeLate && j.views[i][h.n].state == vrrp.Master && j.w.informed() && (j.w.scenario.Guard == nil || j.w.scenario.Guard.OnLoss != guard.WitnessRelease) {
+	if calm && h.running() && h.late <= maxWakeLate && j.views[i][h.n].state == vrrp.Master && j.w.informed() && !j.bounded() {
 		j.w.fail("I3 lease", "the kernel of %s ends the lease of %s, which is MASTER and not disturbed", h.name(), j.w.key(v).Prefix)
 	}
+}
+
+// bounded tells whether a grant of the witness bounds the leases: one second, which the kernel may end between two looks, is the least.
+func (j *judge) bounded() bool {
+	g := j.w.scenario.Guard
+	return g != nil && g.OnLoss == guard.WitnessRelease
 }
 
 func (j *judge) lost(_ *host, v int) { j.dirty(j.w.vips[v].instance) }
