@@ -52,7 +52,7 @@ func (g *grant) cap(confirmed time.Time, lease time.Duration) time.Duration {
 
 // covers tells whether a lease that is confirmed now ends before the grant does, however late the kernel is.
 func (g *grant) covers(confirmed time.Time) bool {
-	return !g.binds || g.until.IsZero() || !confirmed.Add(time.Second + kernelLate).After(g.until)
+	return !g.binds || g.until.IsZero() || !confirmed.Add(time.Second+kernelLate).After(g.until)
 }
 
 // boundKeepAlive is when a lease that the grant cuts short is to be renewed without an advert; zero for never. Of whole seconds there may be
