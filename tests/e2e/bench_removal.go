@@ -22,7 +22,7 @@ func benchRemoval(bin string, rounds int, out io.Writer) error {
 			l := newNet(t)
 			start(l)
 			for i := range 2 * rounds {
-				took := l.removal(i%2 == 1)
+				took := l.removal(i%2 == 1, time.Duration(i/2)*time.Second/time.Duration(rounds))
 				rows[i%2][k] = append(rows[i%2][k], took)
 			}
 		})
@@ -36,8 +36,9 @@ func benchRemoval(bin string, rounds int, out io.Writer) error {
 	return nil
 }
 
-// removal ends the server on rs1, at a time that has nothing to do with the checks, waits until it has left and brings it back.
-func (l *lab) removal(silent bool) time.Duration {
+// removal ends the server on rs1, waits until it has left and brings it back. Its end is that long after a check, or a whole second later:
+// the rounds go through all of the time between two checks, since by when it ends a server stays up to a second longer.
+func (l *lab) removal(silent bool, after time.Duration) time.Duration {
 	node := l.Node(topology.LB1)
 	await := func(want int, within time.Duration) time.Duration {
 		return l.Eventually(fmt.Sprintf("IPVS has %d real servers", want), within, func() error {
@@ -49,7 +50,7 @@ func (l *lab) removal(silent bool) time.Duration {
 	}
 	stop := l.accept(l.Node(topology.RS1).NS)
 	await(1, 20*time.Second)
-	time.Sleep(time.Second + time.Duration(time.Now().UnixNano()%int64(time.Second)))
+	time.Sleep(time.Second + after)
 	if silent {
 		l.Must(l.Deaf(topology.RS1))
 	} else {
