@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -156,7 +155,7 @@ func (f *fences) call(ctx context.Context, c *Component, raw []byte, call fenceC
 	results := make(chan FenceResult, 1)
 	go func() {
 		defer done()
-		results <- f.guarded(ctx, c, raw, call)
+		results <- contained(f.log, "fencer", c.fence, Unknown)(ctx, raw, call)
 	}()
 	select {
 	case r := <-results:
@@ -194,19 +193,6 @@ func (f *fences) release(key string, mine chan struct{}) {
 	defer f.mu.Unlock()
 	delete(f.busy, key)
 	close(mine)
-}
-
-// guarded calls the author's function; a panic is unknown.
-func (f *fences) guarded(ctx context.Context, c *Component, raw []byte, call fenceCall) (r FenceResult) {
-	defer func() {
-		if p := recover(); p != nil {
-			f.log.Error("the fencer panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			r = Unknown(fmt.Errorf("panic: %v", p))
-		}
-	}()
-	b := c.fence(raw)
-	defer b.close()
-	return b.call(ctx, call)
 }
 
 // proto is the result as it travels. What is confirmed without evidence, or in a dry run, is unknown.

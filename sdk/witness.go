@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"runtime/debug"
 	"strings"
 	"time"
 
@@ -146,7 +145,7 @@ func (w *witnesses) serve(ctx context.Context, r *pluginv1.WitnessRequest, relea
 // itself.
 func (w *witnesses) call(ctx context.Context, c *Component, raw []byte, call askCall) Grant {
 	results := make(chan Grant, 1)
-	go func() { results <- w.guarded(ctx, c, raw, call) }()
+	go func() { results <- contained(w.log, "witness", c.ask, Unanswered)(ctx, raw, call) }()
 	select {
 	case g := <-results:
 		if ctx.Err() != nil && g.verdict == pluginv1.WitnessResponse_GRANTED {
@@ -156,19 +155,6 @@ func (w *witnesses) call(ctx context.Context, c *Component, raw []byte, call ask
 	case <-ctx.Done():
 		return Unanswered(ctx.Err())
 	}
-}
-
-// guarded calls the author's function; a panic is no answer.
-func (w *witnesses) guarded(ctx context.Context, c *Component, raw []byte, call askCall) (g Grant) {
-	defer func() {
-		if p := recover(); p != nil {
-			w.log.Error("the witness panicked", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
-			g = Unanswered(fmt.Errorf("panic: %v", p))
-		}
-	}()
-	b := c.ask(raw)
-	defer b.close()
-	return b.call(ctx, call)
 }
 
 // proto is the grant as it travels.
