@@ -90,8 +90,11 @@ const stop = 3 * time.Second
 // quick is what a takeover may take beyond the down interval where no lease is waited for.
 const quick = 150 * time.Millisecond
 
-// restarted names a fault whose bounds depend on the interval.
-const restarted = "SIGKILL of the daemon alone, which is started again"
+// restored and restarted name faults whose bounds depend on the interval.
+const (
+	restored  = "SIGKILL, started again at once"
+	restarted = "SIGKILL of the daemon alone, which is started again"
+)
 
 // deaths are ends and stops of processes.
 func deaths() []fault {
@@ -101,14 +104,18 @@ func deaths() []fault {
 			alarm: tookOver, overlap: never, silence: takeover, moves: 2,
 		},
 		{
-			name: "SIGKILL, started again at once", do: func(p *pair) { p.kill(); p.boot() }, lasts: settle,
+			name: restored, only: time.Second, do: func(p *pair) { p.kill(); p.boot() }, lasts: settle,
 			overlap: never, silence: of(blip), moves: 0,
+		},
+		{ // where the start takes longer than the down interval, it is taken over from, and takes back
+			name: restored, only: fast, do: func(p *pair) { p.kill(); p.boot() }, lasts: settle,
+			overlap: of(handover), silence: takeover, moves: 2,
 		},
 		{
 			name: restarted, only: time.Second, with: checked, do: func(p *pair) { p.lb1.die() }, lasts: settle,
 			overlap: never, silence: of(blip), moves: 0,
 		},
-		{ // the time of a start is longer than the down interval: it is taken over from, and takes back
+		{ // as before
 			name: restarted, only: fast, with: checked, do: func(p *pair) { p.lb1.die() }, lasts: settle,
 			overlap: of(handover), silence: takeover, moves: 2,
 		},
