@@ -50,6 +50,8 @@ var mutants = []mutant{
 	{"an address without a lease is adopted", "core/node/heir.go", "leased := n.cfg.Lone || i.lease(n.cfg.Lone) > 0", "leased := true"},
 	{"a group is half adopted", "core/node/heir.go", "slices.ContainsFunc(mates, func(m *instance) bool { return !n.left(now, m) })", "!n.left(now, i)"},
 	{"what a peer may have is adopted", "core/node/heir.go", "case !slices.ContainsFunc(mates, n.outlasts):", "case true:"},
+	{"a fast lease outlasts the questions", "core/node/fastlease.go", "interval) - asks - fastMargin)", "interval) + asks)"},
+	{"old adverts make a dead master live", "core/vrrp/backup.go", "r.armDown(r.came)", "r.arm(r.came.Add(r.MasterDown() + time.Hour))"},
 	{"a sync group is half promoted", "core/node/gate.go", "return i.router.Wants() == \"\" && !i.isMaster() }) {", "return i.router.Wants() == \"\" && !i.isMaster() }) && false {"},
 	{"a lease is long beside a live peer", "core/node/lease.go", "case i.remote:\n\t\treturn longLease", "case i.cfg.Lease.Auto:\n\t\treturn longLease"},
 	{"two masters that meet wait for an advert", "core/node/member.go", "\tm.back = now\n", ""},
