@@ -24,7 +24,7 @@ func guardOf(seed uint64, t Topology) *GuardSpec {
 	if spec.Mode != guard.FencingOff && spec.Mode != "" {
 		spec.Delay, spec.Levels = span(one(g, 0, 0, 2*time.Second)), one(g, 1, 1, 2)
 	}
-	if g.chance(30) {
+	if g.chance(30) && spec.Paths > 0 { // who preempts asks the master by heartbeats to give its grant back
 		spec.OnLoss, spec.TTL = one(g, guard.WitnessFailsafe, guard.WitnessRelease), span(one(g, 3*time.Second, 5*time.Second))
 	}
 	return spec

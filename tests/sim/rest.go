@@ -99,6 +99,8 @@ func (j *judge) settleInstance(i int) (owner int) {
 			}
 		}
 		return -1
+	case len(owners) == 0 && !w.may(best[0], i):
+		return -1 // the table holds it back
 	case len(owners) == 0:
 		w.fail("I3 no owner", "nobody holds %s, and %s could", instanceName(i), best[0].name())
 	case len(owners) > 1:
