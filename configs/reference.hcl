@@ -163,8 +163,8 @@ vrrp_instance "web" {
   checksum          = "auto"                   # rule of version 3: rfc9568, pseudo (RFC 5798, keepalived), auto follows the peer
   strict_addresses  = false                    # discard adverts with other addresses, over IPv6 also without a link-local one first
   lease             = "auto"                   # how long the kernel keeps the VIPs of a dead daemon: "off", or 1s to 1h in whole seconds;
-                                               # with adverts faster than 400ms "fast", or below 1s in milliseconds: nftables ends it
-  notify            = ["script"]               # names of notifiers; defaults.notify without it
+  # with adverts faster than 400ms "fast", or below 1s in milliseconds: nftables ends it
+  notify = ["script"] # names of notifiers; defaults.notify without it
 
   # With ipvs { sync }: a master of lower priority is left alone until this node has listened for so long that it knows its
   # connections (see there). Nothing but preemption waits: a master that dies or resigns is replaced at once, and after a minute

@@ -46,7 +46,7 @@ func wakesLate(t *testing.T, in node.Input, waits bool, want vrrp.State) {
 		return node.Output{}
 	}
 	asleep := func(time.Time) node.Output {
-		time.Sleep(began.Add(3629 * time.Millisecond).Sub(time.Now()))
+		time.Sleep(time.Until(began.Add(3629 * time.Millisecond)))
 		if in != nil {
 			l.Hurry(in, time.Now())
 		}

@@ -4,7 +4,6 @@ package nemesis
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
@@ -24,8 +23,6 @@ const (
 	// handover is how long both hold the VIP in a planned move, as the questions of the client show it.
 	handover = 200 * time.Millisecond
 )
-
-var errAwaited = errors.New("not yet")
 
 // round is what a client saw of one fault.
 type round struct {
