@@ -90,6 +90,35 @@ func TestIPv6UnicastPortHearsNoMulticast(t *testing.T) {
 	b.receiveNothing()
 }
 
+// The poller tells once of what has come, however many reads it takes.
+func TestWhatIsForOthersDoesNotDelayTheRest(t *testing.T) {
+	a, b := pair6(t)
+	a.set(port6(true))
+	held, release := make(chan struct{}), make(chan struct{})
+	b.wire.opt.Receive = func(all []Packet) {
+		if string(all[0].Payload) == "hold" {
+			close(held)
+			<-release
+			all = all[1:]
+		}
+		for _, p := range all {
+			b.got <- p
+		}
+	}
+	b.set(port6(false))
+	other := New(Options{Logger: b.wire.opt.Logger, Receive: func([]Packet) {}}) // of the same machine
+	b.do(func() error { other.Set([]Port{port6(true)}); return nil })
+	defer b.do(other.Close)
+	a.send6(left6, right6, "hold")
+	<-held
+	for range 5 * maxBatch {
+		a.send6(left6, multicast6, "to all")
+	}
+	a.send6(left6, right6, "to you")
+	close(release)
+	b.receive("to you")
+}
+
 // A VIP is an address of the interface too, and the kernel might choose it.
 func TestTheIPv6SourceIsTheOneGiven(t *testing.T) {
 	a, b := pair6(t)

@@ -48,7 +48,8 @@ func (r *reader) moderate(packets int) {
 	}
 }
 
-// next waits for packets, hands on those that are there, and counts them.
+// next waits for packets, hands on those that are there, and counts what was read. The poller tells once of what has come: as long as
+// anything was read, it is not waited for.
 func (r *reader) next() (count int, err error) {
 	raw, err := r.c.sock.SyscallConn()
 	if err != nil {
@@ -62,7 +63,7 @@ func (r *reader) next() (count int, err error) {
 	return count, errors.Join(failed, err)
 }
 
-// take hands on what is there, if anything.
+// take reads what is there, if anything, hands on what is meant for here, and counts what was read.
 func (r *reader) take(fd uintptr) (count int, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,11 +77,10 @@ func (r *reader) take(fd uintptr) (count int, err error) {
 	case err != nil:
 		return 0, err
 	}
-	packets := r.packets(n)
-	if len(packets) > 0 {
+	if packets := r.packets(n); len(packets) > 0 {
 		r.p.receive(packets)
 	}
-	return len(packets), nil
+	return n, nil
 }
 
 // drain hands on all that is there now. What another goroutine has read before it has handed on as well.

@@ -117,9 +117,15 @@ func (v *Vipward) Boot() {
 	p, err := Run(v.node, v.t.Bin, v.dir)
 	v.t.Must(err)
 	v.proc = p
+	answered, lines := false, 60
 	v.t.Cleanup(func() {
+		if !answered && p.Running() { // where it hangs says its runtime
+			p.Signal(unix.SIGQUIT)
+			_, _ = p.Wait(time.Second)
+			lines = 600
+		}
 		if v.t.Failed() {
-			v.t.Logf("--- what vipward on %s said last:\n%s", v.node.Name, scenario.Tail(p.Log(), 60))
+			v.t.Logf("--- what vipward on %s said last:\n%s", v.node.Name, scenario.Tail(p.Log(), lines))
 		}
 		p.Kill()
 	})
@@ -130,6 +136,7 @@ func (v *Vipward) Boot() {
 		_, err := v.Status()
 		return err
 	})
+	answered = true
 }
 
 // Stop ends it in order.
