@@ -79,7 +79,7 @@ func keepalivedBench(t *T, advert time.Duration) bench {
 }
 
 // pairsAtATime are measured side by side: most of a round is waiting.
-const pairsAtATime = 3
+const pairsAtATime = 7
 
 func measureEnd(bin string, rounds int, advert time.Duration, f end, make func(*T, time.Duration) bench) (silence, two []time.Duration, err error) {
 	var mu sync.Mutex
