@@ -122,7 +122,7 @@ processes: go $(GOTESTSUM) ## the tests that build and run plugins: host, confor
 	@$(MAKE) --no-print-directory -j3 --output-sync=target slow tutorial own-module
 
 slow:
-	@$(AGAIN) "$(SLOW)" -- -race -p 4
+	@$(AGAIN) "$(SLOW)" -- -race -p 3
 
 tutorial:
 	$(GO) test ./tests/examples
