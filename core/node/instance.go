@@ -27,7 +27,9 @@ type instance struct {
 	source  bool      // the router knows its primary address
 	linked  uint64    // the state of the interfaces that it was learned from
 
-	said said // last
+	said said        // last
+	owed vrrp.Advert // the first one of a master with a virtual MAC address, where it owes one until its VIPs are here
+	owes bool
 
 	epoch   uint64        // of announcements
 	renewed time.Time     // when the lease was last confirmed by an advert
@@ -67,8 +69,15 @@ type instance struct {
 	touched bool
 }
 
+// router is the configuration of the virtual router: this node has the last word, see [Node.gate] and [Node.postpone].
+func (c Instance) router() vrrp.Config {
+	v := c.VRRP
+	v.Gated, v.Announced = true, c.VMAC != "" && len(v.Peers) == 0
+	return v
+}
+
 func newInstance(cfg Instance) *instance {
-	cfg.VRRP.Gated = true
+	cfg.VRRP = cfg.router()
 	return &instance{
 		cfg: cfg, router: vrrp.NewRouter(cfg.VRRP), tracks: cfg.Tracks, refused: map[desired.AddressKey]string{}, place: nowhere,
 	}
@@ -252,7 +261,9 @@ func (n *Node) contain(now time.Time, i *instance) {
 func (n *Node) take(now time.Time, i *instance, out vrrp.Output) {
 	n.touch(i)
 	for _, a := range out.Adverts {
-		n.transmit(i, a)
+		if !n.postpone(i, a) {
+			n.transmit(i, a)
+		}
 	}
 	if out.Announce {
 		i.epoch++
@@ -261,6 +272,7 @@ func (n *Node) take(now time.Time, i *instance, out vrrp.Output) {
 	if holds := i.router.Holds(); holds != i.holds {
 		i.holds, i.renewed, i.wished, n.dirty = holds, now, time.Time{}, true
 	}
+	i.owes = i.owes && i.holds
 	n.renew(now, i, out.Adverts)
 	if out.Changed {
 		n.emit(i.transition(out))
@@ -328,9 +340,27 @@ func (i *instance) encode(a vrrp.Advert, src, dst netip.Addr) []byte {
 	return i.said.payload
 }
 
+// postpone keeps the first advert of a new master with a virtual MAC address until the VIPs are here and announced. The switches have to
+// learn nothing but the port, by the first frame; and as long as two hold the VIPs each answer of the former master to ARP moves the
+// port back. So the former one lets go with the advert, when the announcement has moved it. What a former run has left is here already.
+func (n *Node) postpone(i *instance, a vrrp.Advert) bool {
+	if i.holds || a.Priority == 0 || !i.router.Config().Announced || slices.ContainsFunc(n.held, i.owns) {
+		return false
+	}
+	i.owed, i.owes = a, true
+	return true
+}
+
+// advertise sends what was postponed.
+func (n *Node) advertise(i *instance) {
+	if i.owes {
+		i.owes = false
+		n.transmit(i, i.owed)
+	}
+}
+
 // advertMAC is the hardware address that an advert to everybody is sent from: the virtual router's own, so that switches learn where it
-// is (RFC 9568 section 7.2). The first advert of a new master is not: it would have the switches send packets for the VIPs here
-// before they are here. The announcement of the VIPs follows within milliseconds, and moves them.
+// is (RFC 9568 section 7.2), unless the VIPs are elsewhere.
 func (i *instance) advertMAC() (mac [6]byte) {
 	if i.holds {
 		mac = i.mac()
@@ -368,6 +398,9 @@ func (n *Node) applied(now time.Time, in Applied) {
 			if failed && i.holds && i.refused[a.key()] == "" {
 				n.refuse(now, i, a.key(), reason)
 			}
+		}
+		if len(i.refused) == 0 {
+			n.advertise(i)
 		}
 		if len(in.Failed)+len(in.FailedRoutes) == 0 && i.holds && len(i.refused) == 0 {
 			i.retry, i.patience, i.shy = 0, 0, time.Time{}

@@ -56,7 +56,7 @@ func sameRouter(a, b Instance) bool {
 }
 
 func (n *Node) reconfigure(now time.Time, i *instance, c Instance) {
-	c.VRRP.Gated = true
+	c.VRRP = c.router()
 	i.broken = ""
 	v := c.VRRP
 	if !v.Source.IsValid() {

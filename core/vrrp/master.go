@@ -73,13 +73,13 @@ func (r *Router) advertInMaster(now time.Time, src netip.Addr, a Advert) {
 }
 
 // yield follows the new master. It sends no resignation: the winner advertises already. It lets the addresses go when the winner has
-// had time to take and announce them, so that nothing is lost in between; at once, where this process was asleep and the advert
-// is an old one.
+// had time to take and announce them, so that nothing is lost in between; at once, where that was done before, or where this process
+// was asleep and the advert is an old one.
 func (r *Router) yield(now time.Time, src netip.Addr, a Advert, reason string) {
 	asleep := now.Sub(r.deadline) > lateGrace
 	r.enter(now, Backup, reason)
 	r.accept(src, a)
-	if !asleep {
+	if !asleep && !r.cfg.Announced {
 		r.linger = linger{until: now.Add(lingerTime), tell: true}
 	}
 }
