@@ -18,7 +18,7 @@ func runNemesis(ctx context.Context, args []string) (int, error) {
 	flags.StringVar(&o.Bin, "bin", "bin", "the `directory` of the binaries")
 	match := flags.String("run", "", "play the faults whose line matches this `regexp`")
 	flags.IntVar(&o.Rounds, "rounds", 10, "`rounds` of each fault")
-	flags.IntVar(&o.Parallel, "parallel", 28, "pairs at a `time`: most of their time is waiting")
+	flags.IntVar(&o.Parallel, "parallel", 24, "pairs at a `time`: most of their time is waiting")
 	flags.BoolVar(&o.Compare, "compare", false, "have keepalived play as well")
 	inside := flags.Bool("inside", false, "play in this very process")
 	_ = flags.Parse(args) // ExitOnError

@@ -4,6 +4,7 @@
 package probe
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -29,6 +30,8 @@ type Config struct {
 	HTTP time.Duration
 	// Timeout of a request. Default 1 s.
 	Timeout time.Duration
+	// Ask is the time between two ARP requests for VIP. Default 20 ms.
+	Ask time.Duration
 }
 
 // Port is the UDP port that is asked.
@@ -57,6 +60,7 @@ func New(from *topology.Node, c Config) (*Probe, error) {
 	if p.watch, err = NewWatch(from, c.VIP); err != nil {
 		return nil, err
 	}
+	p.watch.every = cmp.Or(c.Ask, askEvery)
 	if c.UDP > 0 {
 		if p.udp, err = newUDPProbe(from.NS, netip.AddrPortFrom(c.VIP, Port), c.UDP); err != nil {
 			return nil, fmt.Errorf("prepare the UDP probe: %w", err)

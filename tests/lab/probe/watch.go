@@ -17,7 +17,7 @@ import (
 	"github.com/vipward/vipward/tests/lab/topology"
 )
 
-// askEvery is the time between two ARP requests for the VIP.
+// askEvery is the usual time between two ARP requests for the VIP.
 const askEvery = 20 * time.Millisecond
 
 // Watch is a packet socket in a node that asks for the VIP, and hears who claims it and all adverts.
@@ -25,6 +25,7 @@ type Watch struct {
 	fd    int
 	node  *topology.Node
 	vip   netip.Addr
+	every time.Duration // between two questions
 	to    unix.SockaddrLinklayer
 	frame []byte // the question
 
@@ -34,7 +35,7 @@ type Watch struct {
 
 // NewWatch prepares to watch from a node. Its socket is open from here to the end of Run.
 func NewWatch(node *topology.Node, vip netip.Addr) (*Watch, error) {
-	w := &Watch{node: node, vip: vip, frame: arpRequest(node.MAC, node.Addr, vip)}
+	w := &Watch{node: node, vip: vip, every: askEvery, frame: arpRequest(node.MAC, node.Addr, vip)}
 	if vip.Is6() {
 		w.frame = solicitation(node.MAC, vip)
 	}
@@ -106,7 +107,7 @@ func (w *Watch) ask(ctx context.Context) {
 	keepTime()
 	begin := time.Now()
 	for i := 0; ctx.Err() == nil; i++ {
-		sleepUntil(begin.Add(time.Duration(i) * askEvery))
+		sleepUntil(begin.Add(time.Duration(i) * w.every))
 		w.mu.Lock()
 		w.wire.Asks = append(w.wire.Asks, time.Now().Round(0)) // the wall clock, as the stamps of the kernel
 		w.mu.Unlock()
