@@ -29,7 +29,7 @@ const (
 // is on the disk before it is answered.
 type drains struct {
 	path string
-	log  *slog.Logger
+	left []node.Drained // by a former run
 
 	mu   sync.Mutex // held over a whole command, so that the file is that of the last one
 	last []node.Drained
@@ -47,16 +47,14 @@ type drainEntry struct {
 	Since   time.Time      `json:"since"`
 }
 
-// read is what a former run has left.
-func (d *drains) read() []node.Drained {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	all, err := readDrains(d.path)
+// newDrains reads what a former run has left. That is done before anything else runs: a command holds the lock while it waits for the
+// loop, and the loop begins with this.
+func newDrains(path string, log *slog.Logger) *drains {
+	all, err := readDrains(path)
 	if err != nil {
-		d.log.Error("which real servers were drained is lost; they take connections again unless they are drained once more", "error", err)
+		log.Error("which real servers were drained is lost; they take connections again unless they are drained once more", "error", err)
 	}
-	d.last = all
-	return slices.Clone(all)
+	return &drains{path: path, left: slices.Clone(all), last: all}
 }
 
 func readDrains(path string) ([]node.Drained, error) {

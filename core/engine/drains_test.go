@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/netip"
@@ -8,25 +9,54 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/vipward/vipward/core/config"
 	"github.com/vipward/vipward/core/control"
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/kernel"
 	"github.com/vipward/vipward/core/node"
 )
 
-func newDrains(path string) (*drains, *strings.Builder) {
+func openDrains(path string) (*drains, *strings.Builder) {
 	log := &strings.Builder{}
-	return &drains{path: path, log: slog.New(slog.NewTextHandler(log, nil))}, log
+	return newDrains(path, slog.New(slog.NewTextHandler(log, nil))), log
+}
+
+// The interfaces may take their time to be known, and the loop begins after that. Who waits for a lock here hangs until go test ends it.
+func TestWhoKeepsStateDoesNotHoldUpTheStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		dir, log := t.TempDir(), slog.New(slog.DiscardHandler)
+		e := &engine{
+			loop: newLoop(node.New(node.Config{})), drains: newDrains(filepath.Join(dir, "drains"), log),
+			marks: &marks{path: filepath.Join(dir, "marks"), log: log}, memory: newMemory(filepath.Join(dir, "memory"), log),
+			verdicts: newVerdicts(filepath.Join(dir, "verdicts"), log),
+		}
+		e.config.Store(&config.Config{})
+		ctx, cancel := context.WithCancel(t.Context())
+		var keepers sync.WaitGroup
+		for _, keep := range []func(context.Context, *loop) error{
+			e.marks.run, e.memory.run, e.verdicts.run, func(ctx context.Context, _ *loop) error { return e.watchDrains(ctx) },
+		} {
+			keepers.Go(func() { _ = keep(ctx, e.loop) }) // it ends with ctx, and without a fault
+		}
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		if got := e.start(nil, nil); got.Drains != nil || got.Marks != nil || len(got.Verdicts) > 0 {
+			t.Errorf("without files the node begins with %+v", got)
+		}
+		cancel()
+		keepers.Wait()
+	})
 }
 
 func TestDrainsSurviveARestart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lb1.drains.json")
-	d, log := newDrains(path)
-	if got := d.read(); got != nil || log.Len() > 0 {
+	d, log := openDrains(path)
+	if got := d.left; got != nil || log.Len() > 0 {
 		t.Errorf("without a file: %v, log %s", got, log)
 	}
 	if err := d.keep(nil); err != nil {
@@ -40,8 +70,8 @@ func TestDrainsSurviveARestart(t *testing.T) {
 		if err := d.keep(want); err != nil {
 			t.Error(err)
 		}
-		again, log := newDrains(path)
-		got := again.read()
+		again, log := openDrains(path)
+		got := again.left
 		if len(got) != len(want) || len(want) > 0 && (got[0].Service != "web" || !got[0].Since.Equal(want[0].Since)) || log.Len() > 0 {
 			t.Errorf("after a restart %v, want %v; log %s", got, want, log)
 		}
@@ -49,7 +79,7 @@ func TestDrainsSurviveARestart(t *testing.T) {
 }
 
 func TestDrainThatCannotBeKeptIsAnError(t *testing.T) {
-	d, _ := newDrains(filepath.Join(t.TempDir(), "none", "lb1.drains.json"))
+	d, _ := openDrains(filepath.Join(t.TempDir(), "none", "lb1.drains.json"))
 	if err := d.keep([]node.Drained{{Service: "web"}}); err == nil || d.last != nil {
 		t.Errorf("keep = %v, and it remembers %v", err, d.last)
 	}
@@ -58,8 +88,8 @@ func TestDrainThatCannotBeKeptIsAnError(t *testing.T) {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		broken, log := newDrains(path)
-		if got := broken.read(); got != nil || !strings.Contains(log.String(), "level=ERROR") {
+		broken, log := openDrains(path)
+		if got := broken.left; got != nil || !strings.Contains(log.String(), "level=ERROR") {
 			t.Errorf("of %q %v was read, log %s", text, got, log)
 		}
 	}
@@ -127,7 +157,7 @@ func TestDrainIsOnTheDiskBeforeItIsDone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l, r, stop, done := runLoop(t)
 		path := filepath.Join(t.TempDir(), "state", "lb1.drains.json")
-		d, _ := newDrains(path)
+		d, _ := openDrains(path)
 		e := &engine{loop: l, drains: d, services: kernel.NewServices(kernel.ServiceOptions{})}
 		req := control.DrainRequest{Service: "web", RealServer: "10.77.0.12:80"}
 		time.Sleep(time.Second) // so that it has started

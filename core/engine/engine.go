@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"sync/atomic"
@@ -197,7 +198,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 		Report: func(a node.ServicesApplied) { e.loop.Add(a) },
 	})
 	e.verdicts = newVerdicts(filepath.Join(e.opt.StateDir, cfg.Node.Name+".verdicts.json"), e.log)
-	e.drains = &drains{path: filepath.Join(e.opt.StateDir, cfg.Node.Name+".drains.json"), log: e.log}
+	e.drains = newDrains(filepath.Join(e.opt.StateDir, cfg.Node.Name+".drains.json"), e.log)
 	e.marks = &marks{path: filepath.Join(e.opt.StateDir, cfg.Node.Name+".marks.json"), log: e.log}
 	e.memory = newMemory(filepath.Join(e.opt.StateDir, cfg.Node.Name+".memory.json"), e.log)
 	e.links = kernel.NewLinks(kernel.LinkOptions{Logger: e.log, Changed: e.linksChanged, Drift: e.addresses.Drift})
@@ -269,14 +270,19 @@ func (e *engine) begin(ctx context.Context) error {
 	e.wire.Set(ports(cfg))
 	e.beats.Set(paths(cfg))
 	e.outbox.Set(cfg.Notifiers)
-	e.loop.Hurry(node.Start{
-		Held: held, Leased: leased, Marks: e.marks.read(), Memory: e.memory.read(), Drains: e.drains.read(), Verdicts: e.verdicts.read(time.Now()),
-	}, time.Now())
+	e.loop.Hurry(e.start(held, leased), time.Now())
 	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, pluginhost.Uses(cfg)...)
 	e.fencers.Set(cfg)
 	notify(e.log, stateReady)
 	e.log.Info("started", "version", e.opt.Version, "node", cfg.Node.Name, "config_hash", cfg.Hash)
 	return nil
+}
+
+// start is what a former run has left. Nothing in it may wait for the loop, which begins with it.
+func (e *engine) start(held []desired.AddressKey, leased []netip.Addr) node.Start {
+	return node.Start{
+		Held: held, Leased: leased, Marks: e.marks.read(), Memory: e.memory.read(), Drains: e.drains.left, Verdicts: e.verdicts.read(time.Now()),
+	}
 }
 
 func (e *engine) close() {
