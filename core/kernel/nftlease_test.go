@@ -80,8 +80,8 @@ func TestAVIPWhoseFastLeaseIsOverIsNotReached(t *testing.T) {
 	all := map[string]bool{"10.0.0.1": true, "2001:db8::1": true, "10.0.0.2": true, "2001:db8::2": true}
 	h.wantReached(all)
 	h.lease(f, 50*time.Millisecond, "10.0.0.1", "2001:db8::1")
-	stop() // as if the daemon had died
-	time.Sleep(100 * time.Millisecond)
+	stop()                             // as if the daemon had died
+	time.Sleep(100 * time.Millisecond) // the kernel ends it by its own clock
 	all["10.0.0.1"], all["2001:db8::1"] = false, false
 	h.wantReached(all)
 
@@ -150,7 +150,7 @@ func TestALeaseThatWasOverIsRenewed(t *testing.T) {
 	h := newHost(t)
 	f, _, _ := h.fastLeases()
 	h.lease(f, 30*time.Millisecond, "10.0.0.1")
-	time.Sleep(60 * time.Millisecond)
+	time.Sleep(60 * time.Millisecond) // the kernel ends it by its own clock
 	h.lease(f, time.Minute, "10.0.0.1")
 	h.wantReached(map[string]bool{"10.0.0.1": true})
 	f.Set([]desired.FastLease{{Address: netip.MustParseAddr("10.0.0.1"), For: time.Second, Renewed: time.Now().Add(-time.Minute)}})

@@ -32,6 +32,17 @@ func (r *rig) wantKept(want int) {
 	}
 }
 
+// What is here already needs no answer of the kernel before the first advert.
+func TestWhoAdoptsHisVIPsAdvertisesAtOnce(t *testing.T) {
+	cfg := fast(time.Second)
+	cfg.Instances[0].VMAC = "eth0"
+	r := restarted(t, cfg)
+	r.wantState(vrrp.Master)
+	if r.adverts != 1 {
+		t.Errorf("%d adverts were sent with the adoption, want 1", r.adverts)
+	}
+}
+
 func TestWhatAPeerMayHaveTakenOverIsAskedForBeforeItIsAdopted(t *testing.T) {
 	r := restarted(t, hurried())
 	r.wantState(vrrp.Init)

@@ -23,8 +23,8 @@ type Config struct {
 	// would become master it stays in BACKUP and says so by [Router.Wants], until it gets a [Promote]. It never becomes master of its
 	// own accord, but to adopt what a former run held.
 	Gated bool
-	// Announced promises that every router of the group announces its addresses before its first advert. Then who yields lets go at once:
-	// packets do not come here any more. Else it holds the addresses for a moment longer.
+	// Announced says that a new master announces its addresses before its first advert. Then who yields lets go at once: packets do not
+	// come here any more. Else it holds the addresses for a moment longer. A router of another make costs its clients that moment.
 	Announced bool
 	// StartMaster shortens the first wait to a little over one interval, as `state MASTER` does in keepalived.
 	StartMaster bool

@@ -39,6 +39,22 @@ func TestAMemberOfAGroupWaitsForIt(t *testing.T) {
 	}
 }
 
+// Where the winner announces before it advertises, nothing comes here any more.
+func TestWhoYieldsHoldsTheAddressesUntilTheyAreAnnounced(t *testing.T) {
+	for announced, holds := range map[bool]bool{false: true, true: false} {
+		c := member(100).Config()
+		c.Announced = announced
+		r := NewRouter(c)
+		r.Step(time.Unix(1000, 0), Start{})
+		r.Step(r.Deadline(), Timeout{})
+		r.Step(time.Unix(1010, 0), Promote{})
+		hears(r, time.Unix(1010, 0), 150)
+		if r.State() != Backup || r.Holds() != holds {
+			t.Errorf("announced before: %v: it is %s and holds %v, want BACKUP and %v", announced, r.State(), r.Holds(), holds)
+		}
+	}
+}
+
 func TestAMemberThatHearsAMasterNoLongerWants(t *testing.T) {
 	r := member(100)
 	r.Step(r.Deadline(), Timeout{})
