@@ -178,20 +178,23 @@ func (b *backend) applyService(op desired.ServiceOp) error {
 
 // applyServers makes up to serverBatch changes to real servers, and returns what came of each.
 func (b *backend) applyServers(ops []desired.ServiceOp) []error {
-	changes, errs := make([]serverChange, 0, len(ops)), make([]error, len(ops))
+	var changes []serverChange
+	var places []int // of the changes among ops
+	errs := make([]error, len(ops))
 	for k, op := range ops {
 		s, err := writeService(op.Service)
-		if err != nil {
-			errs[k] = err
+		if errs[k] = err; err == nil {
+			changes, places = append(changes, serverChange{op.Action, s, writeDestination(op.Destination)}), append(places, k)
 		}
-		changes = append(changes, serverChange{op.Action, s, writeDestination(op.Destination)})
 	}
-	if errors.Join(errs...) == nil {
-		err := b.call(func(t ipvsTable) (err error) { errs, err = t.ChangeServers(changes); return err })
-		if err != nil {
-			b.close() // an answer that comes late is none to the next question
-			errs = slices.Repeat([]error{err}, len(ops))
-		}
+	var came []error
+	err := b.call(func(t ipvsTable) (err error) { came, err = t.ChangeServers(changes); return err })
+	if err != nil {
+		b.close() // an answer that comes late is none to the next question
+		came = slices.Repeat([]error{err}, len(changes))
+	}
+	for n, k := range places {
+		errs[k] = came[n]
 	}
 	for k, op := range ops {
 		switch err := errs[k]; {

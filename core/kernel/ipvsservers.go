@@ -27,6 +27,9 @@ type serverChange struct {
 // others from being made. They go to the kernel together, which answers to those that it refuses and to the last one: one system call
 // for each would take most of the time where there are thousands. The library writes them one by one.
 func (t *netlinkTable) ChangeServers(changes []serverChange) ([]error, error) {
+	if len(changes) == 0 {
+		return nil, nil
+	}
 	messages := make([]netlink.Message, 0, len(changes))
 	for _, c := range changes {
 		m, err := t.message(c)

@@ -252,6 +252,26 @@ func TestFailedChangeDoesNotStopTheOthers(t *testing.T) {
 	})
 }
 
+func TestAChangeThatCannotBeWrittenDoesNotStopTheOthers(t *testing.T) {
+	table := &fakeIPVS{}
+	b := &backend{dial: table.dial}
+	good, bad := service("10.0.0.1:80", "10.0.0.11:80"), service("10.0.0.2:80", "10.0.0.11:80")
+	bad.Protocol = "telex"
+	if errs := b.apply([]desired.ServiceOp{{Action: desired.AddService, Service: good}}); errs[0] != nil {
+		t.Fatal(errs[0])
+	}
+	errs := b.apply([]desired.ServiceOp{
+		{Action: desired.AddDestination, Service: bad, Destination: bad.Destinations[0]},
+		{Action: desired.AddDestination, Service: good, Destination: good.Destinations[0]},
+	})
+	if errs[0] == nil || !strings.Contains(errs[0].Error(), "telex") || errs[1] != nil {
+		t.Errorf("errors = %v, want one for the first change alone", errs)
+	}
+	if got, want := table.asked(), []string{createWeb, createA}; !slices.Equal(got, want) {
+		t.Errorf("the kernel was asked %q, want %q", got, want)
+	}
+}
+
 func TestCallThatHangsIsEndedAndMadeAnew(t *testing.T) {
 	direct(t, &fakeIPVS{hang: true}, "", func(d *director) {
 		d.wish(service("10.0.0.1:80"))
