@@ -32,8 +32,11 @@ func TestDrainHandsOnAllThatHasArrived(t *testing.T) {
 		}
 		last = p.At
 	}
-	if reader.empty.Before(last) {
-		t.Errorf("the socket was empty at %v, and something came at %v", reader.empty, last)
+	reader.mu.Lock() // its goroutine goes on
+	empty := reader.empty
+	reader.mu.Unlock()
+	if empty.Before(last) {
+		t.Errorf("the socket was empty at %v, and something came at %v", empty, last)
 	}
 }
 

@@ -272,7 +272,7 @@ func (w *work) start(ctx context.Context, a *pluginv1.Assignment) {
 	ctx, w.running[a.GetId()] = context.WithCancel(ctx)
 	interval := a.GetInterval().AsDuration()
 	if w.is("hurries") {
-		interval /= 4
+		interval /= 8
 	}
 	go func() {
 		tick := time.NewTicker(interval)
