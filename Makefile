@@ -113,7 +113,7 @@ arch: go
 	$(GO) test ./tests/layers
 
 unit: go
-	$(GO) test $(PURE) $(SCRIPTS) ./tests/lab/... ./tests/e2e ./tests/interop
+	$(GO) test $(PURE) $(SCRIPTS) ./tests/lab/... ./tests/e2e ./tests/interop ./tests/mutants
 
 race: go $(GOTESTSUM)
 	@$(AGAIN) "$$($(GO) list ./core/... ./sdk/... ./plugins/... ./cmd/... | grep -vE '$(subst $() ,|,$(patsubst ./%,/%$$,$(PURE) $(SLOW) $(SCRIPTS)))')" -- -race

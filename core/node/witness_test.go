@@ -86,6 +86,24 @@ func TestTheWitnessOutOfReach(t *testing.T) {
 	}
 }
 
+// The witness counts from when it says so, which may be long before this node hears it.
+func TestAGrantCountsFromWhenItWasAskedFor(t *testing.T) {
+	r := start(t, witnessed(guard.WitnessRelease))
+	var ask WitnessAsk
+	g := &r.node.instances[0].guard.grant
+	for range 100 {
+		if r.court(100*time.Millisecond, func(a WitnessAsk) *Witnessed { ask = a; return nil }); g.id != 0 {
+			break
+		}
+	}
+	asked := g.asked
+	r.now = asked.Add(r.node.witnessLimit() / 2)
+	r.give(Witnessed{ID: ask.ID, Granted: true})
+	if want := asked.Add(ask.TTL); !g.until.Equal(want) {
+		t.Errorf("the grant ends %v after it was asked for, want %v", g.until.Sub(asked), ask.TTL)
+	}
+}
+
 // The lifetime of an address counts whole seconds: one that the grant cuts short neither ends between two adverts, nor outlasts the grant.
 func TestALeaseThatTheGrantCutsShort(t *testing.T) {
 	for _, ttl := range []time.Duration{3 * time.Second, 4 * time.Second, 6 * time.Second} {

@@ -111,4 +111,8 @@ var mutants = []mutant{
 	{"a dead gateway moves the VIP", "core/guard/master.go", "case lost && alive && t.Reaches && t.Eligible:", "case lost && alive && t.Eligible:"},
 	{"two masters stay", "core/guard/master.go", "case alive && t.Master && (t.Parted ||", "case false && t.Master && (t.Parted ||"},
 	{"a long lease beside a peer that is back", "core/node/member.go", "if i.remote {\n\t\t\ti.remote,", "if false {\n\t\t\ti.remote,"},
+	{"a question that was just put is answered by silence", "core/node/evidence.go", "case g.asked == 0 || open:", "case g.asked == 0:"},
+	{"what was said before the takeover is a rival", "core/node/tenure.go", "c.ofMaster() && m.heard.After(i.router.Since())", "c.ofMaster()"},
+	{"who yields to the announced holds on", "core/vrrp/master.go", "if !asleep && !r.cfg.Announced {", "if !asleep {"},
+	{"a virtual MAC address moves before its VIPs", "core/node/instance.go", "if i.holds || a.Priority == 0 || !i.router.Config().Announced", "if true || !i.router.Config().Announced"},
 }
