@@ -33,9 +33,9 @@ func decode(fields []field, raw []byte, v reflect.Value, path []any) error {
 			value, ok = nil, false
 		}
 		if f.block != nil {
-			all = append(all, f.decodeBlock(value, v.Field(f.index), at))
+			all = append(all, f.decodeBlock(value, v.FieldByIndex(f.index), at))
 		} else {
-			all = append(all, f.decodeAttribute(value, ok, v.Field(f.index), at))
+			all = append(all, f.decodeAttribute(value, ok, v.FieldByIndex(f.index), at))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(object)) {

@@ -54,7 +54,8 @@
 // # Configuration
 //
 // The configuration is a struct. Its tagged fields are the attributes and blocks that an operator may write; vipward checks
-// them before the plugin sees them, and points at file and line. Fields without the tag are the author's own.
+// them before the plugin sees them, and points at file and line. Fields without the tag are the author's own; those of an embedded
+// struct count as if they stood there.
 //
 //	vipward:"name"           an attribute; also name,required and name,secret
 //	vipward:"name,block"     a block: of a struct one, of a pointer perhaps one, of a slice any number

@@ -17,7 +17,7 @@ import (
 
 // field is one tagged field of a configuration struct: an attribute, or a block.
 type field struct {
-	index   int
+	index   []int // for [reflect.Value.FieldByIndex]
 	name    string
 	attr    *pluginv1.Attribute // nil for a block
 	pattern *regexp.Regexp
@@ -40,26 +40,29 @@ var (
 	}
 )
 
-// fieldsOf reads the tags of a configuration struct. Fields without the tag are the author's own and left alone.
+// fieldsOf reads the tags of a configuration struct. Fields without the tag are the author's own and left alone; those of an
+// embedded struct belong to the one that embeds it.
 func fieldsOf(t reflect.Type) ([]field, error) {
 	if t.Kind() != reflect.Struct {
 		return nil, fmt.Errorf("a configuration is a struct, not %v", t)
 	}
 	var fields []field
-	for i := range t.NumField() {
-		sf := t.Field(i)
+	for _, sf := range reflect.VisibleFields(t) {
 		tag, ok := sf.Tag.Lookup("vipward")
 		if !ok {
 			continue
 		}
 		f, err := fieldOf(sf, tag)
+		if err == nil && len(sf.Index) > 1 && t.FieldByIndex(sf.Index[:len(sf.Index)-1]).Type.Kind() == reflect.Pointer {
+			err = errors.New("embed the struct, not a pointer to it")
+		}
 		if err != nil {
 			return nil, fmt.Errorf("field %s of %v: %w", sf.Name, t, err)
 		}
 		if slices.ContainsFunc(fields, func(o field) bool { return o.name == f.name }) {
 			return nil, fmt.Errorf("field %s of %v: the name %q is taken", sf.Name, t, f.name)
 		}
-		f.index = i
+		f.index = sf.Index
 		fields = append(fields, f)
 	}
 	return fields, nil

@@ -38,6 +38,12 @@ type everything struct {
 	//lint:ignore U1000 it is here to be no attribute
 	own  string
 	Pool *int
+	common
+}
+
+// common is what several configurations have.
+type common struct {
+	Region string `vipward:"region" default:"eu"`
 }
 
 type nested struct {
@@ -64,6 +70,7 @@ func TestTheSchemaSaysWhatTheTagsSay(t *testing.T) {
 		attributes { name: "token" type: "string" secret: true pattern: "t-.*" }
 		attributes { name: "codes" type: "list(int)" default_json: "[200]" min: 100 max: 599 }
 		attributes { name: "labels" type: "map(string)" pattern: "[a-z]*" }
+		attributes { name: "region" type: "string" default_json: "\"eu\"" }
 		blocks { name: "tls" doc: "Perhaps." max_items: 1 `+nestedText+` }
 		blocks { name: "limits" max_items: 1 `+nestedText+` }
 		blocks { name: "rule" min_items: 1 `+nestedText+` }`), want)
@@ -110,6 +117,7 @@ func TestAConfigurationTypeThatCannotBeIsRefused(t *testing.T) {
 		{reflect.TypeFor[struct {
 			C map[int]string `vipward:"c"`
 		}](), "the keys of a map are strings"},
+		{reflect.TypeFor[struct{ *nested }](), "embed the struct, not a pointer to it"},
 	} {
 		if _, err := fieldsOf(tt.typ); err == nil || !strings.Contains(err.Error(), tt.want) {
 			t.Errorf("%v: %v, want %q", tt.typ, err, tt.want)
@@ -121,7 +129,7 @@ func TestAConfigurationIsDecodedOverItsDefaults(t *testing.T) {
 	got, err := decodeConfig[everything]([]byte(`{
 		"name": "n", "count": "7", "port": 80, "ratio": 0.5, "on": true, "wait": "250ms", "addr": "10.0.0.1",
 		"endpoint": "[2001:db8::1]:80", "net": "10.0.0.0/8", "password": "geheim", "token": "t-1", "labels": {"a": "b"},
-		"mode": null, "tls": {"max": 2}, "rule": [{"file": "/a"}, {}]}`))
+		"mode": null, "region": "us", "tls": {"max": 2}, "rule": [{"file": "/a"}, {}]}`))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,6 +138,7 @@ func TestAConfigurationIsDecodedOverItsDefaults(t *testing.T) {
 		Addr: netip.MustParseAddr("10.0.0.1"), Endpoint: netip.MustParseAddrPort("[2001:db8::1]:80"), Net: netip.MustParsePrefix("10.0.0.0/8"),
 		Password: "geheim", Token: "t-1", Codes: []int{200}, Labels: map[string]string{"a": "b"},
 		TLS: &nested{File: "/etc/file", Max: 2}, Limits: nested{File: "/etc/file"}, Rules: []nested{{File: "/a"}, {File: "/etc/file"}},
+		common: common{Region: "us"},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("decoded %+v, want %+v", got, want)

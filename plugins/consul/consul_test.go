@@ -171,7 +171,7 @@ func TestARenewedGrantKeepsItsSession(t *testing.T) {
 func TestTheToken(t *testing.T) {
 	f, url := consul(t)
 	f.token = "geheim"
-	test(t, url, "").Acquire().Unknown("read the key: status 403: Permission denied")
+	test(t, url, "").Acquire().Unknown("read the key: status 403 Forbidden: Permission denied")
 	test(t, url, `, "token": "geheim"`).Acquire().Granted()
 	test(t, url, `, "token": "a", "token_file": "b"`).Invalid("token_file", "exclude each other")
 	test(t, "127.0.0.1:8500", "").Invalid("url", "")

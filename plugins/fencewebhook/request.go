@@ -2,64 +2,26 @@ package fencewebhook
 
 import (
 	"context"
-	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/url"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
 
+	"github.com/vipward/vipward/sdk/httpjson"
 	"github.com/vipward/vipward/sdk/power"
 )
 
-const (
-	maxAnswer = 1 << 20
-	maxShown  = 120 // bytes of an answer in a reason
-)
+// maxShown is how much of an answer a reason quotes, in bytes.
+const maxShown = 120
 
 // device is one node behind an HTTP interface, for one call of the fencer.
 type device struct {
 	config     Config
-	client     *http.Client
+	client     *httpjson.Client
 	node, plug string
-}
-
-// newClient follows no redirects: the headers are for the host that the operator wrote.
-func newClient(c Config) (*http.Client, error) {
-	settings, err := c.TLS.settings()
-	if err != nil {
-		return nil, err
-	}
-	return &http.Client{
-		Transport:     &http.Transport{TLSClientConfig: settings, Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true},
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}, nil
-}
-
-func (t *TLS) settings() (*tls.Config, error) {
-	settings := &tls.Config{MinVersion: tls.VersionTLS12}
-	if t == nil {
-		return settings, nil
-	}
-	settings.ServerName, settings.InsecureSkipVerify = t.ServerName, t.Insecure
-	if t.CAFile == "" {
-		return settings, nil
-	}
-	pem, err := os.ReadFile(t.CAFile)
-	if err != nil {
-		return nil, fmt.Errorf("read the certificates: %w", err)
-	}
-	settings.RootCAs = x509.NewCertPool()
-	if !settings.RootCAs.AppendCertsFromPEM(pem) {
-		return nil, fmt.Errorf("%s has no certificate", t.CAFile)
-	}
-	return settings, nil
 }
 
 // read makes the request status and looks at its place in the answer.
@@ -118,52 +80,29 @@ func (d *device) exchange(ctx context.Context, r *Request) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	request, err := http.NewRequestWithContext(ctx, r.Method, where, strings.NewReader(body))
-	if err != nil {
-		return nil, bare(err)
-	}
-	if body != "" {
-		request.Header.Set("Content-Type", "application/json")
-	}
+	header := http.Header{}
 	for name, value := range d.config.Headers {
-		request.Header.Set(name, string(value))
-		if strings.EqualFold(name, "Host") {
-			request.Host = string(value)
-		}
+		header.Set(name, string(value))
 	}
-	answer, err := d.client.Do(request)
+	answer, err := d.client.Do(ctx, r.Method, where, []byte(body), header)
 	if err != nil {
-		return nil, bare(err)
+		return nil, err
 	}
-	defer answer.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(answer.Body, maxAnswer))
-	if err != nil {
-		return nil, bare(err)
-	}
-	return text, r.judge(answer, text)
+	return answer.Body, r.judge(answer)
 }
 
 // judge tells whether an answer is a success. What is wrong with the request does not become right by asking again.
-func (r *Request) judge(answer *http.Response, text []byte) error {
-	code := answer.StatusCode
+func (r *Request) judge(answer *httpjson.Answer) error {
+	code := answer.Status
 	for _, s := range r.Status {
 		if least, most, err := codes(s); err == nil && code >= least && code <= most {
 			return nil
 		}
 	}
-	err := fmt.Errorf("status %s: %s", answer.Status, shown(string(text)))
 	if code >= 400 && code < 500 && code != http.StatusConflict && code != http.StatusTooManyRequests && code != http.StatusLocked {
-		return power.Refused(err)
+		return power.Refused(answer.Error())
 	}
-	return err
-}
-
-// bare is an error without the URL, which may hold a secret.
-func bare(err error) error {
-	if e := (*url.Error)(nil); errors.As(err, &e) {
-		return e.Err
-	}
-	return err
+	return answer.Error()
 }
 
 // shown is the beginning of a text, in one line.

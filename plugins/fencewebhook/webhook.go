@@ -8,13 +8,14 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
-	"os"
 	"slices"
 	"text/template"
 	"time"
 
 	"github.com/vipward/vipward/sdk"
+	"github.com/vipward/vipward/sdk/httpjson"
 	"github.com/vipward/vipward/sdk/power"
+	"github.com/vipward/vipward/sdk/tlsclient"
 )
 
 // Config is the block of the fencer.
@@ -26,7 +27,7 @@ type Config struct {
 	Off     Request               `vipward:"off,required,block" doc:"The request that takes the power away."`
 	On      *Request              `vipward:"on,block" doc:"The one that gives it back. Without it nothing can be switched on."`
 	Status  Reading               `vipward:"status,required,block" doc:"The one that reads how it is, and changes nothing."`
-	TLS     *TLS                  `vipward:"tls,block" doc:"Options of https."`
+	TLS     *tlsclient.Options    `vipward:"tls,block" doc:"Options of https."`
 }
 
 // Request is a block off or on. In url and body {{.Node}} and {{.Plug}} stand for the node, {{json .Plug}} and {{urlquery .Plug}}
@@ -49,13 +50,6 @@ type Reading struct {
 	On     []string `vipward:"on,required" doc:"What stands there while it is on, or on its way. Anything else is unknown."`
 }
 
-// TLS is the block tls.
-type TLS struct {
-	ServerName string `vipward:"server_name" doc:"Name that the certificate must carry. Default: the host of the URL."`
-	CAFile     string `vipward:"ca_file" doc:"File with the certificates to trust, in PEM. Default: the system's."`
-	Insecure   bool   `vipward:"insecure" doc:"Do not verify the certificate."`
-}
-
 // Validate refuses what never works.
 func (c *Config) Validate() error {
 	all := []error{
@@ -67,7 +61,10 @@ func (c *Config) Validate() error {
 	if c.Action == "reboot" && c.On == nil {
 		all = append(all, sdk.PathError(errors.New(`action = "reboot" needs a block on`), "action"))
 	}
-	return errors.Join(append(all, c.TLS.faults()...)...)
+	if c.TLS != nil && c.TLS.Insecure {
+		all = append(all, sdk.Warning(sdk.PathError(errors.New("whoever answers at this address can say that the node is off"), "tls", "insecure")))
+	}
+	return errors.Join(append(all, c.TLS.Validate("tls"))...)
 }
 
 // validate is the first fault of a request.
@@ -104,22 +101,6 @@ func (r *Reading) validate() error {
 	return nil
 }
 
-func (t *TLS) faults() []error {
-	if t == nil {
-		return nil
-	}
-	var faults []error
-	if t.Insecure {
-		faults = append(faults, sdk.Warning(sdk.PathError(errors.New("whoever answers at this address can say that the node is off"), "tls", "insecure")))
-	}
-	if t.CAFile != "" {
-		if _, err := os.Stat(t.CAFile); err != nil {
-			faults = append(faults, sdk.Warning(sdk.PathError(fmt.Errorf("not on this node: %w", err), "tls", "ca_file")))
-		}
-	}
-	return faults
-}
-
 // Fencer is the fencer for [sdk.Serve].
 func Fencer() sdk.Component {
 	return sdk.Fencer("webhook", power.Fence(open), sdk.Summary("switches a node by requests to an HTTP interface, and reads its state from JSON"))
@@ -133,14 +114,15 @@ func open(_ context.Context, t sdk.FenceTarget, c Config) (*power.Device, error)
 			return nil, fmt.Errorf("plugs does not say what node %q is called there", t.Node)
 		}
 	}
-	client, err := newClient(c)
+	config, err := c.TLS.Config()
 	if err != nil {
 		return nil, err
 	}
+	client := httpjson.New(config)
 	d := &device{config: c, client: client, node: t.Node, plug: plug}
 	name := c.Status.Path + " of " + plug
 	return &power.Device{
-		Name: name, Poll: c.Poll, Reboot: c.Action == "reboot", Close: client.CloseIdleConnections,
+		Name: name, Poll: c.Poll, Reboot: c.Action == "reboot", Close: client.Close,
 		Read: d.read, Switch: d.turn, Ready: d.ready,
 	}, nil
 }

@@ -26,7 +26,7 @@ type Config struct {
 	Address   string             `vipward:"address" doc:"Where to connect for a check of the node itself: HOST:PORT, or the absolute path of a socket."`
 	Service   string             `vipward:"service" doc:"Service to ask for. Default: the server as a whole."`
 	Authority string             `vipward:"authority" pattern:"[!-~]*" doc:"Value of :authority, the virtual host. Default: server_name of tls, or the address."`
-	TLS       *tlsclient.Options `vipward:"tls,block" doc:"Speak TLS."`
+	TLS       *tlsclient.Checked `vipward:"tls,block" doc:"Speak TLS."`
 
 	tls *tls.Config
 }

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vipward/vipward/sdk"
 	"github.com/vipward/vipward/sdk/access"
+	"github.com/vipward/vipward/sdk/tlsclient"
 )
 
 // maxAnswer is how long an answer may be, in bytes; a health check's has a few.
@@ -61,10 +62,7 @@ func (s *session) credentials() credentials.TransportCredentials {
 	if s.tls == nil {
 		return insecure.NewCredentials()
 	}
-	c := s.tls.Clone()
-	if c.ServerName == "" {
-		c.ServerName = s.place.Host
-	}
+	c := tlsclient.For(s.tls, s.place.Host)
 	return handshake{credentials.NewTLS(c), s, c.ServerName}
 }
 

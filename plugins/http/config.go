@@ -26,7 +26,7 @@ type Config struct {
 	Password sdk.Secret         `vipward:"password" doc:"Password of username."`
 	Bearer   sdk.Secret         `vipward:"bearer" doc:"Token to send as Authorization: Bearer."`
 	MaxBody  int                `vipward:"max_body" default:"1048576" min:"1" max:"16777216" doc:"Bytes of a body that are read. A longer one cannot be compared."`
-	TLS      *tlsclient.Options `vipward:"tls,block" doc:"Options of https."`
+	TLS      *tlsclient.Checked `vipward:"tls,block" doc:"Options of https."`
 
 	Method  string            `vipward:"method" default:"GET" pattern:"[A-Z]+" doc:"Method of the request."`
 	Host    string            `vipward:"host" doc:"Virtual host: the Host header and the name in TLS."`

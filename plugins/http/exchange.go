@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/sdk"
+	"github.com/vipward/vipward/sdk/tlsclient"
 )
 
 const (
@@ -46,7 +47,7 @@ func (c *Config) exchange(ctx context.Context, t sdk.Target, r *request) (*reply
 	x.close = func() { stop(); conn.Close() }
 	over, protocol := conn, ""
 	if r.url.Scheme == "https" {
-		secure := tls.Client(conn, c.secure(r))
+		secure := tls.Client(conn, tlsclient.For(c.state.tls, r.serverName()))
 		if err := secure.HandshakeContext(ctx); err != nil {
 			x.close()
 			return nil, handshakeError(err)
@@ -74,16 +75,6 @@ func (c *Config) exchange(ctx context.Context, t sdk.Target, r *request) (*reply
 func (x *reply) end() {
 	x.Body.Close()
 	x.close()
-}
-
-// secure is the configuration of TLS with the name of the request, where it has none of its own.
-func (c *Config) secure(r *request) *tls.Config {
-	config := c.state.tls
-	if config.ServerName == "" {
-		config = config.Clone()
-		config.ServerName = r.serverName()
-	}
-	return config
 }
 
 func (x *reply) http1(conn net.Conn, r *request, version string) error {

@@ -182,15 +182,15 @@ func TestOverTLS(t *testing.T) {
 		config Config
 		want   string
 	}{
-		{"a certificate that nobody vouches for", Config{TLS: &tlsclient.Options{}}, "fail: GET /: tls: failed to verify certificate"},
-		{"that is not looked at", Config{Path: "/echo", TLS: &tlsclient.Options{Insecure: true}, Body: "HTTP/2.0"}, "pass"},
-		{"that a file vouches for, by the virtual host", Config{Host: "example.com", TLS: &tlsclient.Options{CAFile: ca}}, "pass"},
-		{"by server_name", Config{TLS: &tlsclient.Options{CAFile: ca, ServerName: "example.com"}}, "pass"},
-		{"for another name", Config{Host: "example.org", TLS: &tlsclient.Options{CAFile: ca}}, "fail: GET /: tls: failed to verify certificate: x509: certificate is valid for example.com, *.example.com, not example.org"},
-		{"by the host of the URL", Config{URL: "https://example.com/", TLS: &tlsclient.Options{CAFile: ca}}, "pass"},
-		{"that expires, in a long while", Config{Host: "example.com", TLS: &tlsclient.Options{CAFile: ca, ExpiresWithin: 1000000 * time.Hour}}, "warn: GET /: the certificate expires in "},
-		{"by HTTP/2 only", Config{Path: "/echo", HTTP: "2", TLS: &tlsclient.Options{Insecure: true}, Body: "HTTP/2.0"}, "pass"},
-		{"by HTTP/1.1 only", Config{Path: "/echo", HTTP: "1.1", TLS: &tlsclient.Options{Insecure: true}, Body: "HTTP/1.1"}, "pass"},
+		{"a certificate that nobody vouches for", Config{TLS: &tlsclient.Checked{}}, "fail: GET /: tls: failed to verify certificate"},
+		{"that is not looked at", Config{Path: "/echo", TLS: &tlsclient.Checked{Options: tlsclient.Options{Insecure: true}}, Body: "HTTP/2.0"}, "pass"},
+		{"that a file vouches for, by the virtual host", Config{Host: "example.com", TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: ca}}}, "pass"},
+		{"by server_name", Config{TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: ca, ServerName: "example.com"}}}, "pass"},
+		{"for another name", Config{Host: "example.org", TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: ca}}}, "fail: GET /: tls: failed to verify certificate: x509: certificate is valid for example.com, *.example.com, not example.org"},
+		{"by the host of the URL", Config{URL: "https://example.com/", TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: ca}}}, "pass"},
+		{"that expires, in a long while", Config{Host: "example.com", TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: ca}, ExpiresWithin: 1000000 * time.Hour}}, "warn: GET /: the certificate expires in "},
+		{"by HTTP/2 only", Config{Path: "/echo", HTTP: "2", TLS: &tlsclient.Checked{Options: tlsclient.Options{Insecure: true}}, Body: "HTTP/2.0"}, "pass"},
+		{"by HTTP/1.1 only", Config{Path: "/echo", HTTP: "1.1", TLS: &tlsclient.Checked{Options: tlsclient.Options{Insecure: true}}, Body: "HTTP/1.1"}, "pass"},
 	} {
 		if got := check(t.Context(), targetOf(server), configured(t, tt.config)).String(); !strings.HasPrefix(got, tt.want) {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
@@ -264,13 +264,13 @@ func TestATargetThatAcceptsAndThen(t *testing.T) {
 	}{
 		{"says nothing", holds(""), soon, Config{}, "fail: GET /: connected, but no answer in time"},
 		{"says nothing to HTTP/2", holds(""), soon, Config{HTTP: "2"}, "fail: GET /: connected, but no answer in time"},
-		{"says nothing to a handshake", holds(""), soon, Config{TLS: &tlsclient.Options{}}, "fail: GET /: connected, but no answer to the TLS handshake in time"},
+		{"says nothing to a handshake", holds(""), soon, Config{TLS: &tlsclient.Checked{}}, "fail: GET /: connected, but no answer to the TLS handshake in time"},
 		{"breaks off in the header", says("HTTP/1.1 200 OK\r\nServer: x\r\n"), forever, Config{}, "fail: GET /: the target closed the connection"},
 		{"stops in a line of the header", holds("HTTP/1.1 200 OK\r\nServ"), soon, Config{}, "fail: GET /: the answer broke off: no more came in time"},
 		{"stops in the header", holds("HTTP/1.1 200 OK\r\nServer: x\r\n"), soon, Config{}, "fail: GET /: the answer broke off: no more came in time"},
 		{"closes the connection", says(""), forever, Config{}, "fail: GET /: connected, but the target closed the connection"},
-		{"closes it in the handshake", says(""), forever, Config{TLS: &tlsclient.Options{}}, "fail: GET /: TLS handshake: the target closed the connection"},
-		{"speaks no TLS", says("HTTP/1.1 400 Bad Request\r\n\r\n"), forever, Config{TLS: &tlsclient.Options{}}, "fail: GET /: tls: first record does not look like a TLS handshake"},
+		{"closes it in the handshake", says(""), forever, Config{TLS: &tlsclient.Checked{}}, "fail: GET /: TLS handshake: the target closed the connection"},
+		{"speaks no TLS", says("HTTP/1.1 400 Bad Request\r\n\r\n"), forever, Config{TLS: &tlsclient.Checked{}}, "fail: GET /: tls: first record does not look like a TLS handshake"},
 		{"speaks another protocol", says("SSH-2.0-OpenSSH_9.2\r\n"), forever, Config{}, `fail: GET /: malformed HTTP response "SSH-2.0-OpenSSH_9.2"`},
 		{"sends a status that is none", says("HTTP/1.1 abc\r\n\r\n"), forever, Config{}, `fail: GET /: malformed HTTP status code "abc"`},
 		{"sends a header without end", says("HTTP/1.1 200 OK\r\n" + strings.Repeat("A: b\r\n", 16<<10)), forever, Config{}, "fail: GET /: the header of the answer is longer than 65536 bytes"},
@@ -365,7 +365,7 @@ func TestValidatePointsAtTheFault(t *testing.T) {
 		{"a fault in a request", Config{Requests: []Request{{}, {Status: []string{"ok"}}}}, `request[1].status[0]: "ok" is no status: write a code as 200, or a range as "200-299"`},
 		{"two faults in a request", Config{Requests: []Request{{Body: "(", Path: "x"}}}, "request[0].body: no regular expression: error parsing regexp: missing closing ): `(`\nrequest[0].path: \"x\" is no path: it begins with \"/\""},
 		{"what belongs into the requests", Config{Path: "/a", Requests: []Request{{}}}, "path: with blocks request, path stands in each of them"},
-		{"a key without its certificate", Config{TLS: &tlsclient.Options{KeyFile: "/dev/null"}}, "tls.key_file: key_file is the key of cert_file, which is missing"},
+		{"a key without its certificate", Config{TLS: &tlsclient.Checked{Options: tlsclient.Options{KeyFile: "/dev/null"}}}, "tls.key_file: key_file is the key of cert_file, which is missing"},
 		{"two faults", Config{Body: "(", BodyAbsent: "["}, "body: no regular expression: error parsing regexp: missing closing ): `(`\n" +
 			"body_absent: no regular expression: error parsing regexp: missing closing ]: `[`"},
 	} {

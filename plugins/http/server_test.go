@@ -30,9 +30,9 @@ const enough = time.Minute
 
 func TestAgainstNginx(t *testing.T) {
 	n := servers.StartNginx(t)
-	trusted := func() *tlsclient.Options { return &tlsclient.Options{CAFile: n.Cert.Cert} }
-	named := func() *tlsclient.Options {
-		return &tlsclient.Options{CAFile: n.Cert.Cert, ServerName: "www.example.com"}
+	trusted := func() *tlsclient.Checked { return &tlsclient.Checked{Options: tlsclient.Options{CAFile: n.Cert.Cert}} }
+	named := func() *tlsclient.Checked {
+		return &tlsclient.Checked{Options: tlsclient.Options{CAFile: n.Cert.Cert, ServerName: "www.example.com"}}
 	}
 	const hello5 = "b1946ac92492d2347c6235b4d2611184" // of "hello\n"
 	for _, tt := range []struct {
@@ -70,26 +70,26 @@ func TestAgainstNginx(t *testing.T) {
 		{"a server name apart from the host", n.Secure, Config{Path: "/host", Host: "www.example.org", TLS: named(), Body: "^www.example.org"}, "pass"},
 		{
 			"a certificate that nobody vouches for", n.Secure,
-			Config{TLS: &tlsclient.Options{}},
+			Config{TLS: &tlsclient.Checked{}},
 			"fail: GET /: tls: failed to verify certificate: x509: certificate signed by unknown authority",
 		},
-		{"that is not looked at", n.Secure, Config{TLS: &tlsclient.Options{Insecure: true}}, "pass"},
+		{"that is not looked at", n.Secure, Config{TLS: &tlsclient.Checked{Options: tlsclient.Options{Insecure: true}}}, "pass"},
 		{
 			"a certificate that has expired", n.Expired,
-			Config{TLS: &tlsclient.Options{CAFile: n.Dir + "/expired/cert.pem"}},
+			Config{TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: n.Dir + "/expired/cert.pem"}}},
 			"fail: GET /: tls: failed to verify certificate: x509: certificate has expired or is not yet valid: ",
 		},
 		{
 			"one that expires soon", n.Secure,
-			Config{TLS: &tlsclient.Options{CAFile: n.Cert.Cert, ExpiresWithin: 48 * time.Hour}},
+			Config{TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: n.Cert.Cert}, ExpiresWithin: 48 * time.Hour}},
 			"warn: GET /: the certificate expires in 24 h, at ",
 		},
-		{"one that does not expire soon", n.Secure, Config{TLS: &tlsclient.Options{CAFile: n.Cert.Cert, ExpiresWithin: time.Hour}}, "pass"},
-		{"a client certificate", n.Mutual, Config{TLS: &tlsclient.Options{CAFile: n.Cert.Cert, CertFile: n.Cert.Cert, KeyFile: n.Cert.Key}}, "pass"},
+		{"one that does not expire soon", n.Secure, Config{TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: n.Cert.Cert}, ExpiresWithin: time.Hour}}, "pass"},
+		{"a client certificate", n.Mutual, Config{TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: n.Cert.Cert, CertFile: n.Cert.Cert, KeyFile: n.Cert.Key}}}, "pass"},
 		{"no client certificate", n.Mutual, Config{TLS: trusted()}, "fail: GET /: status 400, want 200-299"},
 		{
 			"a wrong client certificate", n.Mutual,
-			Config{TLS: &tlsclient.Options{CAFile: n.Cert.Cert, CertFile: n.Dir + "/expired/cert.pem", KeyFile: n.Dir + "/expired/key.pem"}},
+			Config{TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: n.Cert.Cert, CertFile: n.Dir + "/expired/cert.pem", KeyFile: n.Dir + "/expired/key.pem"}}},
 			"fail: GET /: status 400, want 200-299",
 		},
 		{"HTTP to a port of HTTPS", n.Secure, Config{}, "fail: GET /: status 400, want 200-299"},
@@ -115,7 +115,7 @@ func TestNginxThatHangsComesBackAndDies(t *testing.T) {
 	if got, want := against(t, n.Plain, time.Second, Config{}), "fail: GET /: connected, but no answer in time"; got != want {
 		t.Errorf("paused: %s, want %s", got, want)
 	}
-	if got, want := against(t, n.Secure, time.Second, Config{TLS: &tlsclient.Options{}}), "fail: GET /: connected, but no answer to the TLS handshake in time"; got != want {
+	if got, want := against(t, n.Secure, time.Second, Config{TLS: &tlsclient.Checked{}}), "fail: GET /: connected, but no answer to the TLS handshake in time"; got != want {
 		t.Errorf("paused, with TLS: %s, want %s", got, want)
 	}
 	n.Resume()

@@ -139,9 +139,7 @@ func (c *Config) Open(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if config.ServerName == "" {
-		config.ServerName = s.host
-	}
+	config = tlsclient.For(config, s.host)
 	if c.Encryption == "auto" && c.User == "" && c.TLS == nil {
 		config.InsecureSkipVerify = true // no worse than no TLS, which would be taken as well
 	}

@@ -10,28 +10,29 @@ import (
 
 	"github.com/vipward/vipward/sdk"
 	"github.com/vipward/vipward/sdk/access"
+	"github.com/vipward/vipward/sdk/tlsclient"
 )
 
 // Config is the block of the checker.
 type Config struct {
-	Port         uint16        `vipward:"port" min:"1" doc:"Port to connect to. Default: the target's own, or 3306."`
-	Address      string        `vipward:"address" doc:"Where to connect for a check of the node itself: HOST, HOST:PORT, or the absolute path of a socket."`
-	User         string        `vipward:"user,required" doc:"User to log in as."`
-	Password     sdk.Secret    `vipward:"password" doc:"Password of the user."`
-	PasswordFile string        `vipward:"password_file" doc:"File that holds the password; read for each run."`
-	Database     string        `vipward:"database" doc:"Database to use."`
-	Query        string        `vipward:"query" doc:"Query to make."`
-	Expect       string        `vipward:"expect" doc:"Text that the first column of the first row must be. Default: any, or no row."`
-	ExpectRE     string        `vipward:"expect_regexp" doc:"Regular expression (RE2) that it must match."`
-	ReadOnly     string        `vipward:"read_only" one_of:"on,off" doc:"What read_only must be."`
-	Role         string        `vipward:"role" one_of:"writer,reader" doc:"writer: read_only and super_read_only are off. reader: a replica that replicates."`
-	AllowWriter  bool          `vipward:"allow_writer" doc:"A reader may be a server that replicates from nobody and that is not read-only."`
-	Replication  bool          `vipward:"replication" doc:"The server must be a replica that replicates, all channels of it."`
-	MaxLag       time.Duration `vipward:"max_lag" min:"1s" doc:"How far a replica may lag behind. Default: any."`
-	OnSourceLoss string        `vipward:"on_source_loss" default:"fail" one_of:"fail,warn" doc:"What it means for a replica that it cannot reach its source."`
-	MaxShare     int           `vipward:"max_connections_percent" min:"1" max:"100" doc:"Share of max_connections that may be in use. Default: any."`
-	Galera       *Galera       `vipward:"galera,block" doc:"The server must be a synced node of a Galera cluster."`
-	TLS          *access.TLS   `vipward:"tls,block" doc:"Speak TLS, or fail."`
+	Port         uint16             `vipward:"port" min:"1" doc:"Port to connect to. Default: the target's own, or 3306."`
+	Address      string             `vipward:"address" doc:"Where to connect for a check of the node itself: HOST, HOST:PORT, or the absolute path of a socket."`
+	User         string             `vipward:"user,required" doc:"User to log in as."`
+	Password     sdk.Secret         `vipward:"password" doc:"Password of the user."`
+	PasswordFile string             `vipward:"password_file" doc:"File that holds the password; read for each run."`
+	Database     string             `vipward:"database" doc:"Database to use."`
+	Query        string             `vipward:"query" doc:"Query to make."`
+	Expect       string             `vipward:"expect" doc:"Text that the first column of the first row must be. Default: any, or no row."`
+	ExpectRE     string             `vipward:"expect_regexp" doc:"Regular expression (RE2) that it must match."`
+	ReadOnly     string             `vipward:"read_only" one_of:"on,off" doc:"What read_only must be."`
+	Role         string             `vipward:"role" one_of:"writer,reader" doc:"writer: read_only and super_read_only are off. reader: a replica that replicates."`
+	AllowWriter  bool               `vipward:"allow_writer" doc:"A reader may be a server that replicates from nobody and that is not read-only."`
+	Replication  bool               `vipward:"replication" doc:"The server must be a replica that replicates, all channels of it."`
+	MaxLag       time.Duration      `vipward:"max_lag" min:"1s" doc:"How far a replica may lag behind. Default: any."`
+	OnSourceLoss string             `vipward:"on_source_loss" default:"fail" one_of:"fail,warn" doc:"What it means for a replica that it cannot reach its source."`
+	MaxShare     int                `vipward:"max_connections_percent" min:"1" max:"100" doc:"Share of max_connections that may be in use. Default: any."`
+	Galera       *Galera            `vipward:"galera,block" doc:"The server must be a synced node of a Galera cluster."`
+	TLS          *tlsclient.Options `vipward:"tls,block" doc:"Speak TLS, or fail."`
 
 	expect *regexp.Regexp
 	tls    *tls.Config
@@ -60,7 +61,7 @@ func (c *Config) Validate() error {
 	if _, err := regexp.Compile(c.ExpectRE); err != nil {
 		all = append(all, sdk.PathError(fmt.Errorf("no regular expression: %w", err), "expect_regexp"))
 	}
-	all = append(all, sdk.PathError(access.CheckAddress(c.Address), "address"), access.CheckPassword(c.Password, c.PasswordFile), c.TLS.Validate())
+	all = append(all, sdk.PathError(access.CheckAddress(c.Address), "address"), access.CheckPassword(c.Password, c.PasswordFile), c.TLS.Validate("tls"))
 	return errors.Join(all...)
 }
 
@@ -71,6 +72,9 @@ func (c *Config) Open(context.Context) error {
 		c.expect = regexp.MustCompile("^(?s:" + regexp.QuoteMeta(c.Expect) + ")$")
 	case c.ExpectRE != "":
 		c.expect = regexp.MustCompile(c.ExpectRE) // Validate compiled it
+	}
+	if c.TLS == nil {
+		return nil
 	}
 	var err error
 	c.tls, err = c.TLS.Config()

@@ -13,8 +13,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/vipward/vipward/sdk"
-	"github.com/vipward/vipward/sdk/access"
 	"github.com/vipward/vipward/sdk/plugintest"
+	"github.com/vipward/vipward/sdk/tlsclient"
 	"github.com/vipward/vipward/tests/servers"
 )
 
@@ -237,7 +237,7 @@ func TestValidatePointsAtTheFault(t *testing.T) {
 		{Config{Role: "writer", ReadOnly: "on"}, "read_only: a writer is not read-only"},
 		{Config{Address: "db:x"}, `address: the port of "db:x" is no number from 1 to 65535`},
 		{Config{Password: "x", PasswordFile: "y"}, "password_file: password and password_file exclude each other"},
-		{Config{TLS: &access.TLS{KeyFile: "x"}}, "tls: cert_file and key_file come together"},
+		{Config{TLS: &tlsclient.Options{KeyFile: "/dev/null"}}, "tls.key_file: key_file is the key of cert_file, which is missing"},
 	} {
 		got := ""
 		if err := tt.config.Validate(); err != nil {

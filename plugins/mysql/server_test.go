@@ -11,8 +11,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vipward/vipward/sdk/access"
 	"github.com/vipward/vipward/sdk/plugintest"
+	"github.com/vipward/vipward/sdk/tlsclient"
 	"github.com/vipward/vipward/tests/servers"
 )
 
@@ -121,17 +121,17 @@ func overTLS(t *testing.T, m *servers.MariaDB) {
 	encrypted := Config{Query: "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'Ssl_cipher'", Expect: "1"}
 	for _, tt := range []struct {
 		name string
-		tls  *access.TLS
+		tls  *tlsclient.Options
 		want string
 	}{
-		{"a certificate for the address", &access.TLS{CAFile: m.CA}, "pass"},
-		{"for a name", &access.TLS{CAFile: m.CA, ServerName: "db.example"}, "pass"},
+		{"a certificate for the address", &tlsclient.Options{CAFile: m.CA}, "pass"},
+		{"for a name", &tlsclient.Options{CAFile: m.CA, ServerName: "db.example"}, "pass"},
 		{
-			"for another name", &access.TLS{CAFile: m.CA, ServerName: "db.example.org"},
+			"for another name", &tlsclient.Options{CAFile: m.CA, ServerName: "db.example.org"},
 			"fail: log in as vipward: tls: failed to verify certificate: x509: certificate is valid for db.example, not db.example.org",
 		},
-		{"that nobody vouches for", &access.TLS{}, "fail: log in as vipward: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
-		{"that is not looked at", &access.TLS{Insecure: true}, "pass"},
+		{"that nobody vouches for", &tlsclient.Options{}, "fail: log in as vipward: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
+		{"that is not looked at", &tlsclient.Options{Insecure: true}, "pass"},
 	} {
 		c := encrypted
 		c.TLS = tt.tls

@@ -15,6 +15,7 @@ import (
 
 	"github.com/vipward/vipward/sdk"
 	"github.com/vipward/vipward/sdk/access"
+	"github.com/vipward/vipward/sdk/tlsclient"
 )
 
 // maxPacket is the longest packet that is taken from the server, in bytes.
@@ -42,7 +43,7 @@ func (c *Config) connect(ctx context.Context, t sdk.Target) (*session, *sdk.Resu
 	options := mysql.NewConfig()
 	options.User, options.Passwd, options.DBName = c.User, password, c.Database
 	options.Net, options.Addr = place.Network, place.Address
-	options.TLS = access.For(c.tls, place)
+	options.TLS = tlsclient.For(c.tls, place.Host)
 	options.MaxAllowedPacket = maxPacket // else the driver asks the server, which costs a question
 	options.Logger = &mysql.NopLogger{}  // what it would log is in the error, too
 	options.ConnectionAttributes = "program_name:vipward"

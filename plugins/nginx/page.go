@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/sdk"
+	"github.com/vipward/vipward/sdk/tlsclient"
 )
 
 const (
@@ -114,15 +115,11 @@ func (c *Config) connect(ctx context.Context, t sdk.Target, u *url.URL) (net.Con
 	if err != nil || u.Scheme != "https" {
 		return conn, err
 	}
-	config := c.state.tls
-	if config.ServerName == "" {
-		config = config.Clone()
-		config.ServerName = u.Hostname()
-		if name := (&url.URL{Host: c.Host}).Hostname(); name != "" {
-			config.ServerName = name
-		}
+	name := u.Hostname()
+	if virtual := (&url.URL{Host: c.Host}).Hostname(); virtual != "" {
+		name = virtual
 	}
-	secure := tls.Client(conn, config)
+	secure := tls.Client(conn, tlsclient.For(c.state.tls, name))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		conn.Close()
 		return nil, err

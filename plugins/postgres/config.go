@@ -12,25 +12,26 @@ import (
 
 	"github.com/vipward/vipward/sdk"
 	"github.com/vipward/vipward/sdk/access"
+	"github.com/vipward/vipward/sdk/tlsclient"
 )
 
 // Config is the block of the checker.
 type Config struct {
-	Port         uint16        `vipward:"port" min:"1" doc:"Port to connect to. Default: the target's own, or 5432."`
-	Address      string        `vipward:"address" doc:"Where to connect for a check of the node itself: HOST, HOST:PORT, or the absolute path of a socket."`
-	User         string        `vipward:"user,required" doc:"User to log in as."`
-	Password     sdk.Secret    `vipward:"password" doc:"Password of the user."`
-	PasswordFile string        `vipward:"password_file" doc:"File that holds the password; read for each run."`
-	Database     string        `vipward:"database" default:"postgres" doc:"Database to connect to."`
-	Query        string        `vipward:"query" doc:"Query to make."`
-	Expect       string        `vipward:"expect" doc:"Text that the first column of the first row must be. Default: any, or no row."`
-	ExpectRE     string        `vipward:"expect_regexp" doc:"Regular expression (RE2) that it must match."`
-	Role         string        `vipward:"role" one_of:"writer,reader" doc:"writer: not in recovery, and not read-only. reader: a standby that replicates."`
-	AllowWriter  bool          `vipward:"allow_writer" doc:"A reader may be the primary, too."`
-	MaxLag       time.Duration `vipward:"max_lag" min:"1s" doc:"How far a standby may lag behind. Default: any."`
-	OnSourceLoss string        `vipward:"on_source_loss" default:"fail" one_of:"fail,warn" doc:"What it means for a standby that it does not receive from a primary."`
-	MaxShare     int           `vipward:"max_connections_percent" min:"1" max:"100" doc:"Share of max_connections that may be in use. Default: any."`
-	TLS          *access.TLS   `vipward:"tls,block" doc:"Speak TLS, or fail."`
+	Port         uint16             `vipward:"port" min:"1" doc:"Port to connect to. Default: the target's own, or 5432."`
+	Address      string             `vipward:"address" doc:"Where to connect for a check of the node itself: HOST, HOST:PORT, or the absolute path of a socket."`
+	User         string             `vipward:"user,required" doc:"User to log in as."`
+	Password     sdk.Secret         `vipward:"password" doc:"Password of the user."`
+	PasswordFile string             `vipward:"password_file" doc:"File that holds the password; read for each run."`
+	Database     string             `vipward:"database" default:"postgres" doc:"Database to connect to."`
+	Query        string             `vipward:"query" doc:"Query to make."`
+	Expect       string             `vipward:"expect" doc:"Text that the first column of the first row must be. Default: any, or no row."`
+	ExpectRE     string             `vipward:"expect_regexp" doc:"Regular expression (RE2) that it must match."`
+	Role         string             `vipward:"role" one_of:"writer,reader" doc:"writer: not in recovery, and not read-only. reader: a standby that replicates."`
+	AllowWriter  bool               `vipward:"allow_writer" doc:"A reader may be the primary, too."`
+	MaxLag       time.Duration      `vipward:"max_lag" min:"1s" doc:"How far a standby may lag behind. Default: any."`
+	OnSourceLoss string             `vipward:"on_source_loss" default:"fail" one_of:"fail,warn" doc:"What it means for a standby that it does not receive from a primary."`
+	MaxShare     int                `vipward:"max_connections_percent" min:"1" max:"100" doc:"Share of max_connections that may be in use. Default: any."`
+	TLS          *tlsclient.Options `vipward:"tls,block" doc:"Speak TLS, or fail."`
 
 	expect *regexp.Regexp
 	tls    *tls.Config
@@ -52,7 +53,7 @@ func (c *Config) Validate() error {
 	if _, err := regexp.Compile(c.ExpectRE); err != nil {
 		all = append(all, sdk.PathError(fmt.Errorf("no regular expression: %w", err), "expect_regexp"))
 	}
-	all = append(all, sdk.PathError(access.CheckAddress(c.Address), "address"), access.CheckPassword(c.Password, c.PasswordFile), c.TLS.Validate())
+	all = append(all, sdk.PathError(access.CheckAddress(c.Address), "address"), access.CheckPassword(c.Password, c.PasswordFile), c.TLS.Validate("tls"))
 	return errors.Join(all...)
 }
 
@@ -65,7 +66,7 @@ func (c *Config) Open(context.Context) error {
 		c.expect = regexp.MustCompile(c.ExpectRE) // Validate compiled it
 	}
 	var err error
-	if c.base, err = baseOf(c); err != nil {
+	if c.base, err = baseOf(c); err != nil || c.TLS == nil {
 		return err
 	}
 	c.tls, err = c.TLS.Config()

@@ -12,8 +12,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/vipward/vipward/sdk"
-	"github.com/vipward/vipward/sdk/access"
 	"github.com/vipward/vipward/sdk/plugintest"
+	"github.com/vipward/vipward/sdk/tlsclient"
 	"github.com/vipward/vipward/tests/servers"
 )
 
@@ -53,7 +53,7 @@ func TestATargetThatIsNoServer(t *testing.T) {
 	}{
 		{"refuses the connection", closed, Config{}, ample, "fail: dial tcp " + closed.String() + ": connect: connection refused"},
 		{"says nothing", servers.Silent(t), Config{}, soon, "fail: log in as vipward: no answer in time"},
-		{"says nothing, for TLS either", servers.Silent(t), Config{TLS: &access.TLS{}}, soon, "fail: log in as vipward: no answer in time"},
+		{"says nothing, for TLS either", servers.Silent(t), Config{TLS: &tlsclient.Options{}}, soon, "fail: log in as vipward: no answer in time"},
 		{"hangs up", servers.HangingUp(t), Config{}, ample, "fail: log in as vipward: the server closed the connection"},
 		{
 			"speaks another protocol", servers.Saying(t, "HTTP/1.1 400 Bad Request\r\n\r\n"),
@@ -61,7 +61,7 @@ func TestATargetThatIsNoServer(t *testing.T) {
 			ample,
 			"fail: log in as vipward: the answer is no PostgreSQL protocol",
 		},
-		{"speaks no TLS", servers.Saying(t, "N"), Config{TLS: &access.TLS{}}, ample, "fail: log in as vipward: server refused TLS connection"},
+		{"speaks no TLS", servers.Saying(t, "N"), Config{TLS: &tlsclient.Options{}}, ample, "fail: log in as vipward: server refused TLS connection"},
 		{
 			"starts up", servers.Saying(t, refusal("57P03", "the database system is starting up")),
 			Config{},
@@ -159,7 +159,7 @@ func TestValidatePointsAtTheFault(t *testing.T) {
 		{Config{AllowWriter: true}, `allow_writer: it is for role = "reader"`},
 		{Config{Address: "db:x"}, `address: the port of "db:x" is no number from 1 to 65535`},
 		{Config{Password: "x", PasswordFile: "y"}, "password_file: password and password_file exclude each other"},
-		{Config{TLS: &access.TLS{KeyFile: "x"}}, "tls: cert_file and key_file come together"},
+		{Config{TLS: &tlsclient.Options{KeyFile: "/dev/null"}}, "tls.key_file: key_file is the key of cert_file, which is missing"},
 	} {
 		got := ""
 		if err := tt.config.Validate(); err != nil {

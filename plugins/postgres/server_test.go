@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vipward/vipward/sdk/access"
 	"github.com/vipward/vipward/sdk/plugintest"
+	"github.com/vipward/vipward/sdk/tlsclient"
 	"github.com/vipward/vipward/tests/servers"
 )
 
@@ -110,17 +110,17 @@ func overTLS(t *testing.T, p *servers.Postgres) {
 	encrypted := Config{Query: "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", Expect: "t"}
 	for _, tt := range []struct {
 		name string
-		tls  *access.TLS
+		tls  *tlsclient.Options
 		want string
 	}{
-		{"a certificate for the address", &access.TLS{CAFile: p.CA}, "pass"},
-		{"for a name", &access.TLS{CAFile: p.CA, ServerName: "db.example"}, "pass"},
+		{"a certificate for the address", &tlsclient.Options{CAFile: p.CA}, "pass"},
+		{"for a name", &tlsclient.Options{CAFile: p.CA, ServerName: "db.example"}, "pass"},
 		{
-			"for another name", &access.TLS{CAFile: p.CA, ServerName: "db.example.org"},
+			"for another name", &tlsclient.Options{CAFile: p.CA, ServerName: "db.example.org"},
 			"fail: log in as vipward: tls: failed to verify certificate: x509: certificate is valid for db.example, not db.example.org",
 		},
-		{"that nobody vouches for", &access.TLS{}, "fail: log in as vipward: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
-		{"that is not looked at", &access.TLS{Insecure: true}, "pass"},
+		{"that nobody vouches for", &tlsclient.Options{}, "fail: log in as vipward: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
+		{"that is not looked at", &tlsclient.Options{Insecure: true}, "pass"},
 	} {
 		c := encrypted
 		c.TLS = tt.tls

@@ -14,6 +14,7 @@ import (
 
 	"github.com/vipward/vipward/sdk"
 	"github.com/vipward/vipward/sdk/access"
+	"github.com/vipward/vipward/sdk/tlsclient"
 )
 
 // maxMessage is the longest message that is taken from the server, in bytes.
@@ -40,7 +41,7 @@ func (c *Config) connect(ctx context.Context, t sdk.Target) (*session, *sdk.Resu
 		return no(sdk.Errorf("%v", err))
 	}
 	options := c.base.Copy()
-	options.Password, options.Host, options.TLSConfig = password, "server", access.For(c.tls, place)
+	options.Password, options.Host, options.TLSConfig = password, "server", tlsclient.For(c.tls, place.Host)
 	options.MaxProtocolMessageBodyLen = maxMessage
 	var dialled atomic.Bool
 	var dialing error

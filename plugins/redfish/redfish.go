@@ -6,35 +6,27 @@ package redfish
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/url"
-	"os"
 	"strings"
 	"time"
 
 	"github.com/vipward/vipward/sdk"
 	"github.com/vipward/vipward/sdk/power"
+	"github.com/vipward/vipward/sdk/tlsclient"
 )
 
 // Config is the block of the fencer.
 type Config struct {
-	URL      string        `vipward:"url,required" pattern:"https?://.+" doc:"The controller, as https://10.9.0.3."`
-	User     string        `vipward:"user,required" doc:"A user who may reset the system: operator, on most controllers."`
-	Password sdk.Secret    `vipward:"password,required" doc:"Of this user."`
-	System   string        `vipward:"system" doc:"The system, by its Id or its whole path; the only one without it."`
-	Auth     string        `vipward:"auth" default:"session" one_of:"session,basic" doc:"A session is opened and closed for each call; basic sends the password with every request."`
-	Off      string        `vipward:"reset_off" default:"ForceOff" doc:"The ResetType that takes the power away."`
-	On       string        `vipward:"reset_on" default:"On" doc:"The ResetType that gives it back."`
-	Action   string        `vipward:"action" default:"off" one_of:"off,reboot" doc:"With reboot, the power is given back once it was off."`
-	Poll     time.Duration `vipward:"poll" default:"1s" min:"100ms" max:"1m" doc:"Between two readings while the power is not off yet."`
-	TLS      *TLS          `vipward:"tls,block" doc:"Options of https."`
-}
-
-// TLS is the block tls.
-type TLS struct {
-	ServerName string `vipward:"server_name" doc:"Name that the certificate must carry. Default: the host of url."`
-	CAFile     string `vipward:"ca_file" doc:"File with the certificates to trust, in PEM: the controller's own will do. Default: the system's."`
-	Insecure   bool   `vipward:"insecure" doc:"Do not verify the certificate."`
+	URL      string             `vipward:"url,required" pattern:"https?://.+" doc:"The controller, as https://10.9.0.3."`
+	User     string             `vipward:"user,required" doc:"A user who may reset the system: operator, on most controllers."`
+	Password sdk.Secret         `vipward:"password,required" doc:"Of this user."`
+	System   string             `vipward:"system" doc:"The system, by its Id or its whole path; the only one without it."`
+	Auth     string             `vipward:"auth" default:"session" one_of:"session,basic" doc:"A session is opened and closed for each call; basic sends the password with every request."`
+	Off      string             `vipward:"reset_off" default:"ForceOff" doc:"The ResetType that takes the power away."`
+	On       string             `vipward:"reset_on" default:"On" doc:"The ResetType that gives it back."`
+	Action   string             `vipward:"action" default:"off" one_of:"off,reboot" doc:"With reboot, the power is given back once it was off."`
+	Poll     time.Duration      `vipward:"poll" default:"1s" min:"100ms" max:"1m" doc:"Between two readings while the power is not off yet."`
+	TLS      *tlsclient.Options `vipward:"tls,block" doc:"Options of https."`
 }
 
 // Validate refuses what never works, and warns of what is not safe or not on this node.
@@ -49,24 +41,11 @@ func (c *Config) Validate() error {
 	case u.Scheme == "http":
 		faults = append(faults, sdk.Warning(sdk.PathError(errors.New("the password travels in clear text: write https"), "url")))
 	}
-	return errors.Join(append(faults, c.TLS.faults()...)...)
-}
-
-func (t *TLS) faults() []error {
-	if t == nil {
-		return nil
-	}
-	var faults []error
-	if t.Insecure {
+	if c.TLS != nil && c.TLS.Insecure {
 		faults = append(faults, sdk.Warning(sdk.PathError(
 			errors.New("whoever answers at this address gets the password: give the controller's certificate in ca_file instead"), "tls", "insecure")))
 	}
-	if t.CAFile != "" {
-		if _, err := os.Stat(t.CAFile); err != nil {
-			faults = append(faults, sdk.Warning(sdk.PathError(fmt.Errorf("not on this node: %w", err), "tls", "ca_file")))
-		}
-	}
-	return faults
+	return errors.Join(append(faults, c.TLS.Validate("tls"))...)
 }
 
 // Fencer is the fencer for [sdk.Serve].

@@ -12,8 +12,8 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/vipward/vipward/sdk"
-	"github.com/vipward/vipward/sdk/access"
 	"github.com/vipward/vipward/sdk/plugintest"
+	"github.com/vipward/vipward/sdk/tlsclient"
 	"github.com/vipward/vipward/tests/servers"
 )
 
@@ -48,7 +48,7 @@ func TestATargetThatIsNoServer(t *testing.T) {
 		{"refuses the connection", closed, Config{}, ample, "fail: dial tcp " + closed.String() + ": connect: connection refused"},
 		{"says nothing", servers.Silent(t), Config{}, soon, "fail: PING: no answer in time"},
 		{"says nothing to a login", servers.Silent(t), Config{Password: "x"}, soon, "fail: AUTH: no answer in time"},
-		{"says nothing to TLS", servers.Silent(t), Config{TLS: &access.TLS{}}, soon, "fail: TLS: no answer in time"},
+		{"says nothing to TLS", servers.Silent(t), Config{TLS: &tlsclient.Options{}}, soon, "fail: TLS: no answer in time"},
 		{"says half a line", servers.Saying(t, "+PO"), Config{}, soon, "fail: PING: no answer in time"},
 		{"says half a text", servers.Saying(t, "$9\r\nPO"), Config{}, soon, "fail: PING: no answer in time"},
 		{"hangs up", servers.HangingUp(t), Config{}, ample, "fail: PING: the server closed the connection"},
@@ -134,7 +134,7 @@ func TestValidatePointsAtTheFault(t *testing.T) {
 		{Config{MaxLag: time.Second, Role: "master"}, `max_lag: only a replica lags: set role = "replica"`},
 		{Config{Address: "db:x"}, `address: the port of "db:x" is no number from 1 to 65535`},
 		{Config{Password: "x", PasswordFile: "y"}, "password_file: password and password_file exclude each other"},
-		{Config{TLS: &access.TLS{KeyFile: "x"}}, "tls: cert_file and key_file come together"},
+		{Config{TLS: &tlsclient.Options{KeyFile: "/dev/null"}}, "tls.key_file: key_file is the key of cert_file, which is missing"},
 	} {
 		got := ""
 		if err := tt.config.Validate(); err != nil {

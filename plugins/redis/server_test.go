@@ -12,8 +12,8 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/sdk"
-	"github.com/vipward/vipward/sdk/access"
 	"github.com/vipward/vipward/sdk/plugintest"
+	"github.com/vipward/vipward/sdk/tlsclient"
 	"github.com/vipward/vipward/tests/servers"
 )
 
@@ -93,32 +93,32 @@ func answers(t *testing.T, r *servers.Redis) {
 func overTLS(t *testing.T, r *servers.Redis) {
 	for _, tt := range []struct {
 		name string
-		tls  *access.TLS
+		tls  *tlsclient.Options
 		want string
 	}{
-		{"a certificate for the address", &access.TLS{CAFile: r.Cert}, "pass"},
-		{"for a name", &access.TLS{CAFile: r.Cert, ServerName: "db.example"}, "pass"},
+		{"a certificate for the address", &tlsclient.Options{CAFile: r.Cert}, "pass"},
+		{"for a name", &tlsclient.Options{CAFile: r.Cert, ServerName: "db.example"}, "pass"},
 		{
-			"for another name", &access.TLS{CAFile: r.Cert, ServerName: "db.example.org"},
+			"for another name", &tlsclient.Options{CAFile: r.Cert, ServerName: "db.example.org"},
 			"fail: TLS: failed to verify certificate: x509: certificate is valid for db.example, not db.example.org",
 		},
-		{"that nobody vouches for", &access.TLS{}, "fail: TLS: failed to verify certificate: x509: certificate signed by unknown authority"},
-		{"that is not looked at", &access.TLS{Insecure: true}, "pass"},
+		{"that nobody vouches for", &tlsclient.Options{}, "fail: TLS: failed to verify certificate: x509: certificate signed by unknown authority"},
+		{"that is not looked at", &tlsclient.Options{Insecure: true}, "pass"},
 	} {
 		if got := checked(t, r.TLS, Config{TLS: tt.tls}, ample); got != tt.want {
 			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
 		}
 	}
-	if got := checked(t, r.Address, Config{TLS: &access.TLS{}}, soon); !strings.HasPrefix(got, "fail: TLS: ") {
+	if got := checked(t, r.Address, Config{TLS: &tlsclient.Options{}}, soon); !strings.HasPrefix(got, "fail: TLS: ") {
 		t.Errorf("TLS with a port that speaks none: %s", got)
 	}
 	r.Do("CONFIG", "SET", "tls-auth-clients", "yes")
 	defer r.Do("CONFIG", "SET", "tls-auth-clients", "optional")
-	if got := checked(t, r.TLS, Config{TLS: &access.TLS{CAFile: r.Cert, CertFile: r.Cert, KeyFile: r.Key}}, ample); got != "pass" {
+	if got := checked(t, r.TLS, Config{TLS: &tlsclient.Options{CAFile: r.Cert, CertFile: r.Cert, KeyFile: r.Key}}, ample); got != "pass" {
 		t.Errorf("with a certificate of its own: %s, want pass", got)
 	}
 	// In TLS 1.3 the server looks at it after the handshake of the client, which may see the connection end before it sees why.
-	got := checked(t, r.TLS, Config{TLS: &access.TLS{CAFile: r.Cert}}, ample)
+	got := checked(t, r.TLS, Config{TLS: &tlsclient.Options{CAFile: r.Cert}}, ample)
 	if got != "fail: PING: remote error: tls: certificate required" && got != "fail: PING: the server closed the connection" {
 		t.Errorf("without one: %s", got)
 	}

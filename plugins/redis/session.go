@@ -13,6 +13,7 @@ import (
 
 	"github.com/vipward/vipward/sdk"
 	"github.com/vipward/vipward/sdk/access"
+	"github.com/vipward/vipward/sdk/tlsclient"
 )
 
 // Bounds on what is taken from the server, in bytes.
@@ -48,7 +49,7 @@ func (c *Config) connect(ctx context.Context, t sdk.Target) (*session, *sdk.Resu
 		return no(access.Unreachable(err))
 	}
 	if c.tls != nil {
-		secure := tls.Client(conn, access.For(c.tls, place))
+		secure := tls.Client(conn, tlsclient.For(c.tls, place.Host))
 		if err := secure.HandshakeContext(ctx); err != nil {
 			conn.Close()
 			return no(sdk.Failf("TLS: %s", strings.TrimPrefix(access.Words(err), "tls: ")))

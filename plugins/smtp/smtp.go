@@ -35,7 +35,7 @@ type Config struct {
 	Banner     string             `vipward:"banner" doc:"Regular expression (RE2) that must match the text of the greeting."`
 	Extensions []string           `vipward:"extensions" pattern:"[A-Za-z0-9-]+" doc:"Extensions that the answer to EHLO must have, as SIZE or AUTH; with starttls those after it."`
 	StartTLS   bool               `vipward:"starttls" doc:"Ask for TLS with STARTTLS."`
-	TLS        *tlsclient.Options `vipward:"tls,block" doc:"Options of TLS. Without starttls: speak TLS from the beginning."`
+	TLS        *tlsclient.Checked `vipward:"tls,block" doc:"Options of TLS. Without starttls: speak TLS from the beginning."`
 
 	banner *regexp.Regexp
 	tls    *tls.Config
@@ -102,7 +102,7 @@ func check(ctx context.Context, t sdk.Target, c Config) sdk.Result {
 	case err != nil:
 		return sdk.Fail(err)
 	}
-	s := newSession(conn, tlsOf(c.tls, place.Host))
+	s := newSession(conn, tlsclient.For(c.tls, place.Host))
 	defer s.close()
 	result := sdk.Pass()
 	switch err := c.talk(ctx, s); {
@@ -115,16 +115,6 @@ func check(ctx context.Context, t sdk.Target, c Config) sdk.Result {
 		result = sdk.Warnf("%s", why)
 	}
 	return s.values(result).Value("session_seconds", time.Since(began).Seconds())
-}
-
-// tlsOf is the configuration for one connection: where no name is set, the certificate must name the host.
-func tlsOf(c *tls.Config, host string) *tls.Config {
-	if c.ServerName != "" {
-		return c
-	}
-	c = c.Clone()
-	c.ServerName = host
-	return c
 }
 
 // talk is the conversation. Its error is the reason, with the step at which it came.

@@ -85,9 +85,7 @@ func (c *Config) Open(context.Context) error {
 	if err != nil {
 		return err
 	}
-	if config.ServerName == "" {
-		config.ServerName = p.host
-	}
+	config = tlsclient.For(config, p.host)
 	o := &open{place: p, dial: func(ctx context.Context) (*link, error) { return dial(ctx, p, config) }}
 	h := header{facility: facilities()[c.Facility], name: c.Name, pid: os.Getpid()}
 	o.form = h.rfc5424

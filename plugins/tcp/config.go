@@ -25,7 +25,7 @@ type Config struct {
 	ExpectHex string             `vipward:"expect_hex" pattern:"([0-9a-fA-F]{2}[ :]?)*" doc:"Bytes that must be part of the answer, in hex."`
 	ExpectRE  string             `vipward:"expect_regexp" doc:"Regular expression (RE2) that must match the answer."`
 	Stay      time.Duration      `vipward:"stay" min:"0s" doc:"Time for which the target must keep the connection open. Below the timeout; default: it need not."`
-	TLS       *tlsclient.Options `vipward:"tls,block" doc:"Speak TLS after connecting."`
+	TLS       *tlsclient.Checked `vipward:"tls,block" doc:"Speak TLS after connecting."`
 
 	state *opened
 }

@@ -16,7 +16,7 @@ import (
 
 func TestAgainstNginx(t *testing.T) {
 	n := servers.StartNginx(t)
-	trusted := func() *tlsclient.Options { return &tlsclient.Options{CAFile: n.Cert.Cert} }
+	trusted := func() *tlsclient.Checked { return &tlsclient.Checked{Options: tlsclient.Options{CAFile: n.Cert.Cert}} }
 	const request = "GET / HTTP/1.0\r\n\r\n"
 	for _, tt := range []struct {
 		name    string
@@ -32,22 +32,22 @@ func TestAgainstNginx(t *testing.T) {
 		{"over TLS", n.Secure, Config{Send: request, Expect: "200 OK", TLS: trusted()}, "pass"},
 		{
 			"a certificate that has expired", n.Expired,
-			Config{TLS: &tlsclient.Options{CAFile: n.Dir + "/expired/cert.pem"}},
+			Config{TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: n.Dir + "/expired/cert.pem"}}},
 			"fail: TLS with ADDRESS: tls: failed to verify certificate: x509: certificate has expired or is not yet valid: ",
 		},
 		{
 			"one for another name", n.Secure,
-			Config{TLS: &tlsclient.Options{CAFile: n.Cert.Cert, ServerName: "www.example.org"}},
+			Config{TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: n.Cert.Cert, ServerName: "www.example.org"}}},
 			"fail: TLS with ADDRESS: tls: failed to verify certificate: x509: certificate is valid for www.example.com, not www.example.org",
 		},
 		{
 			"one that expires soon", n.Secure,
-			Config{TLS: &tlsclient.Options{CAFile: n.Cert.Cert, ExpiresWithin: 48 * time.Hour}},
+			Config{TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: n.Cert.Cert}, ExpiresWithin: 48 * time.Hour}},
 			"warn: the certificate expires in 24 h, at ",
 		},
 		{
 			"a client certificate", n.Mutual,
-			Config{Send: request, Expect: "200 OK", TLS: &tlsclient.Options{CAFile: n.Cert.Cert, CertFile: n.Cert.Cert, KeyFile: n.Cert.Key}},
+			Config{Send: request, Expect: "200 OK", TLS: &tlsclient.Checked{Options: tlsclient.Options{CAFile: n.Cert.Cert, CertFile: n.Cert.Cert, KeyFile: n.Cert.Key}}},
 			"pass",
 		},
 		{"no client certificate", n.Mutual, Config{Send: request, Expect: "200 OK", TLS: trusted()}, `fail: the answer "HTTP/1.1 400 Bad Request\r\nServer: nginx/`},

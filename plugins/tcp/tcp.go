@@ -43,7 +43,7 @@ func check(ctx context.Context, t sdk.Target, c Config) sdk.Result {
 	if c.state.tls == nil {
 		return c.talk(ctx, conn)
 	}
-	secure := tls.Client(conn, serverName(c.state.tls, t))
+	secure := tls.Client(conn, tlsclient.For(c.state.tls, t.Address.Addr().String()))
 	if err := secure.HandshakeContext(ctx); err != nil {
 		return sdk.Failf("TLS with %s: %s", t.Address, words(err, "no answer to the handshake in time"))
 	}
@@ -53,15 +53,6 @@ func check(ctx context.Context, t sdk.Target, c Config) sdk.Result {
 // bare tells whether a connection is all that is asked for.
 func (c *Config) bare() bool {
 	return c.state.tls == nil && len(c.state.send) == 0 && c.state.want == nil && c.Stay <= 0 && !c.HalfClose
-}
-
-// serverName is a configuration with the name of the target, where it has none of its own.
-func serverName(config *tls.Config, t sdk.Target) *tls.Config {
-	if config.ServerName == "" {
-		config = config.Clone()
-		config.ServerName = t.Address.Addr().String()
-	}
-	return config
 }
 
 // certificate adds to a result what the certificate of the target is worth.

@@ -128,7 +128,7 @@ func TestATargetThatAcceptsAndThen(t *testing.T) {
 		want    string
 	}{
 		{"says nothing", 200 * time.Millisecond, silent, Config{Expect: "x"}, `fail: connected, but no answer in time; want "x"`},
-		{"says nothing to a handshake", 200 * time.Millisecond, silent, Config{TLS: &tlsclient.Options{}}, "fail: TLS with ADDRESS: no answer to the handshake in time"},
+		{"says nothing to a handshake", 200 * time.Millisecond, silent, Config{TLS: &tlsclient.Checked{}}, "fail: TLS with ADDRESS: no answer to the handshake in time"},
 		{"stays", 30 * time.Second, silent, Config{Stay: 50 * time.Millisecond}, "pass"},
 		{"stays until the run ends", 200 * time.Millisecond, silent, Config{Stay: time.Hour}, "pass"},
 		{"closes the connection", 30 * time.Second, closing, Config{Expect: "x"}, `fail: connected, but the target closed the connection; want "x"`},
@@ -193,16 +193,16 @@ func TestOverTLS(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		target sdk.Target
-		tls    *tlsclient.Options
+		tls    *tlsclient.Checked
 		want   string
 	}{
-		{"a certificate for the address", target, &tlsclient.Options{CAFile: ca}, "pass"},
-		{"for a name", target, &tlsclient.Options{CAFile: ca, ServerName: "example.com"}, "pass"},
-		{"for another name", target, &tlsclient.Options{CAFile: ca, ServerName: "example.org"}, "fail: TLS with ADDRESS: tls: failed to verify certificate: x509: certificate is valid for example.com, *.example.com, not example.org"},
-		{"that nobody vouches for", target, &tlsclient.Options{}, "fail: TLS with ADDRESS: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
-		{"that is not looked at", target, &tlsclient.Options{Insecure: true}, "pass"},
-		{"that expires, in a long while", target, &tlsclient.Options{CAFile: ca, ExpiresWithin: forever}, "warn: the certificate expires in "},
-		{"no TLS at all", plain, &tlsclient.Options{}, "fail: TLS with ADDRESS: tls: first record does not look like a TLS handshake"},
+		{"a certificate for the address", target, &tlsclient.Checked{Options: tlsclient.Options{CAFile: ca}}, "pass"},
+		{"for a name", target, &tlsclient.Checked{Options: tlsclient.Options{CAFile: ca, ServerName: "example.com"}}, "pass"},
+		{"for another name", target, &tlsclient.Checked{Options: tlsclient.Options{CAFile: ca, ServerName: "example.org"}}, "fail: TLS with ADDRESS: tls: failed to verify certificate: x509: certificate is valid for example.com, *.example.com, not example.org"},
+		{"that nobody vouches for", target, &tlsclient.Checked{}, "fail: TLS with ADDRESS: tls: failed to verify certificate: x509: certificate signed by unknown authority"},
+		{"that is not looked at", target, &tlsclient.Checked{Options: tlsclient.Options{Insecure: true}}, "pass"},
+		{"that expires, in a long while", target, &tlsclient.Checked{Options: tlsclient.Options{CAFile: ca}, ExpiresWithin: forever}, "warn: the certificate expires in "},
+		{"no TLS at all", plain, &tlsclient.Checked{}, "fail: TLS with ADDRESS: tls: first record does not look like a TLS handshake"},
 	} {
 		want := strings.ReplaceAll(tt.want, "ADDRESS", tt.target.Address.String())
 		if got := checked(t, tt.target, Config{TLS: tt.tls, Expect: "220"}); !strings.HasPrefix(got, want) {
@@ -221,7 +221,7 @@ func TestValidatePointsAtTheFault(t *testing.T) {
 		{Config{ExpectHex: "0a", ExpectRE: "b"}, "expect_regexp: expect_hex and expect_regexp exclude each other"},
 		{Config{Send: "a", SendHex: "0a"}, "send_hex: send and send_hex exclude each other"},
 		{Config{Expect: "a", Stay: 1}, "stay: stay and expect exclude each other"},
-		{Config{TLS: &tlsclient.Options{KeyFile: "/dev/null"}}, "tls.key_file: key_file is the key of cert_file, which is missing"},
+		{Config{TLS: &tlsclient.Checked{Options: tlsclient.Options{KeyFile: "/dev/null"}}}, "tls.key_file: key_file is the key of cert_file, which is missing"},
 	} {
 		if err := tt.config.Validate(); err == nil || err.Error() != tt.want {
 			t.Errorf("Validate = %v, want %s", err, tt.want)

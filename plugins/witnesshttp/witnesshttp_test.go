@@ -126,8 +126,8 @@ func TestAWitnessThatDoesNotDoItsDuty(t *testing.T) {
 		answer http.HandlerFunc
 		want   string
 	}{
-		"an error":                   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "broken", 500) }, "status 500: broken"},
-		"no JSON":                    {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "granted") }, "status 200: granted"},
+		"an error":                   {func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "broken", 500) }, "status 500 Internal Server Error: broken"},
+		"no JSON":                    {func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, "granted") }, "status 200 OK: granted"},
 		"a refusal without a holder": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(409); _, _ = io.WriteString(w, "{}") }, "status 409"},
 		"not yet": {func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(503)

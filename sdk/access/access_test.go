@@ -117,29 +117,3 @@ func TestWhatIsUnreachable(t *testing.T) {
 		}
 	}
 }
-
-func TestTheBlockTLS(t *testing.T) {
-	var none *TLS
-	if c, err := none.Config(); c != nil || err != nil || none.Validate() != nil || For(nil, Place{}) != nil {
-		t.Errorf("without a block: %v, %v", c, err)
-	}
-	if err := (&TLS{CertFile: "a"}).Validate(); err == nil || err.Error() != "tls: cert_file and key_file come together" {
-		t.Errorf("Validate = %v", err)
-	}
-	file := filepath.Join(t.TempDir(), "empty")
-	if err := os.WriteFile(file, nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	for _, broken := range []*TLS{{CAFile: file}, {CAFile: file + "-gone"}, {CertFile: file, KeyFile: file}} {
-		if _, err := broken.Config(); err == nil {
-			t.Errorf("%+v: no error", broken)
-		}
-	}
-	c, err := (&TLS{}).Config()
-	if err != nil || For(c, Place{Host: "db"}).ServerName != "db" || c.ServerName != "" {
-		t.Errorf("the name of a connection = %q, %v", For(c, Place{Host: "db"}).ServerName, err)
-	}
-	if c, _ := (&TLS{ServerName: "x"}).Config(); For(c, Place{Host: "db"}).ServerName != "x" {
-		t.Error("server_name does not go before the host")
-	}
-}

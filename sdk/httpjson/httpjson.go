@@ -10,8 +10,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 )
 
@@ -44,19 +46,19 @@ type Answer struct {
 	Body   []byte
 }
 
-// Do makes one request and reads the answer, whatever its status.
+// Do makes one request and reads the answer, whatever its status. A body is JSON unless header says otherwise; a header Host is that
+// of the request.
 func (c *Client) Do(ctx context.Context, method, where string, body []byte, header http.Header) (*Answer, error) {
 	request, err := http.NewRequestWithContext(ctx, method, where, bytes.NewReader(body))
 	if err != nil {
 		return nil, bare(err)
 	}
 	request.Header = c.Header.Clone()
-	for name, values := range header {
-		request.Header[name] = values
-	}
 	if len(body) > 0 {
 		request.Header.Set("Content-Type", "application/json")
 	}
+	maps.Copy(request.Header, header)
+	request.Host = header.Get("Host")
 	r, err := c.client.Do(request)
 	if err != nil {
 		return nil, bare(err)
@@ -93,10 +95,15 @@ func (c *Client) Call(ctx context.Context, method, where string, in, out any) er
 	return nil
 }
 
+// Line is the status as people know it: "503 Service Unavailable".
+func (a *Answer) Line() string {
+	return strings.TrimSpace(strconv.Itoa(a.Status) + " " + http.StatusText(a.Status))
+}
+
 // Error says what an answer is that should have been another.
 func (a *Answer) Error() error {
 	text := strings.Join(strings.Fields(string(a.Body[:min(len(a.Body), 200)])), " ")
-	return fmt.Errorf("status %d: %s", a.Status, strings.ToValidUTF8(text, "?"))
+	return fmt.Errorf("status %s: %s", a.Line(), strings.ToValidUTF8(text, "?"))
 }
 
 // CheckURL says what is wrong with the address of a service: a URL of http or https without user, path and query.

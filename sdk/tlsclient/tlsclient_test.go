@@ -178,11 +178,24 @@ func TestWhenACertificateExpires(t *testing.T) {
 		{"nobody verified it", tls.ConnectionState{PeerCertificates: []*x509.Certificate{ends(3 * day)}}, "the certificate expires in 3 days, at 2026-01-05T03:04:05Z"},
 		{"there is none", tls.ConnectionState{}, ""},
 	} {
-		if got := (&Options{ExpiresWithin: 30 * day}).Expiring(tt.state, now); got != tt.want {
+		if got := (&Checked{ExpiresWithin: 30 * day}).Expiring(tt.state, now); got != tt.want {
 			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
 		}
-		if got := (&Options{}).Expiring(tt.state, now) + (*Options)(nil).Expiring(tt.state, now); got != "" {
+		if got := (&Checked{}).Expiring(tt.state, now) + (*Checked)(nil).Expiring(tt.state, now); got != "" {
 			t.Errorf("%s, and nobody wants to know: %q", tt.name, got)
 		}
+	}
+}
+
+func TestTheNameOfAConnection(t *testing.T) {
+	c, err := (&Options{}).Config()
+	if err != nil || For(c, "db").ServerName != "db" || c.ServerName != "" {
+		t.Errorf("the name = %q, %v", For(c, "db").ServerName, err)
+	}
+	if c, _ := (&Options{ServerName: "x"}).Config(); For(c, "db").ServerName != "x" {
+		t.Error("server_name does not go before the host")
+	}
+	if For(nil, "db") != nil {
+		t.Error("no TLS does not stay none")
 	}
 }
