@@ -100,8 +100,9 @@ type Verdict struct {
 	Reason string
 	// Fence is why the silent members should be off; empty for no such wish.
 	Fence string
-	// AskWitness wishes the witness's grant, Ask that the peer is asked to let go, and Defend that the VIPs are announced again.
-	AskWitness, Ask, Defend bool
+	// AskWitness wishes the witness's grant, Ask that the peer is asked to let go, by heartbeats, and Call the same by adverts; Defend wishes
+	// that the VIPs are announced again.
+	AskWitness, Ask, Call, Defend bool
 	// Until is when waiting ends, from the beginning of the wait on; 0 where it is not known.
 	Until time.Duration
 }
@@ -110,7 +111,7 @@ type Verdict struct {
 const (
 	// DeadMan is added to the lease of a silent peer: its kernel's lateness in ending it (0.8 s were measured).
 	DeadMan = time.Second
-	// AskLimit is how long a peer that should let go is asked to, before its silence is a reason to hold.
+	// AskLimit is how long a peer that should let go is asked to, before its silence is a reason to hold, or to call on it by adverts.
 	AskLimit = 2 * time.Second
 )
 
@@ -248,6 +249,7 @@ func (e Evidence) granted(v Verdict) Verdict {
 	case GrantRefused:
 		v.Decision, v.Reason = Hold, v.Reason+"; the witness refuses: "+g.Text
 		v.Ask = v.Row == RowElection
+		v.Call = v.Ask && !e.Peer.Master && e.Peer.Ignored >= AskLimit // nobody hears it ask
 	}
 	return v
 }

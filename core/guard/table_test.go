@@ -82,3 +82,21 @@ func TestTheTable(t *testing.T) {
 		}
 	}
 }
+
+func TestAMasterThatHearsNoQuestionIsCalledOn(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		peer Peer
+		want bool
+	}{
+		{"at first it is only asked", Peer{}, false},
+		{"it was asked for long, and is silent", Peer{Heard: VoiceSilent, Silent: "lb1", Ignored: AskLimit}, true},
+		{"it is of another make", Peer{Ignored: AskLimit}, true},
+		{"it hears, and does not obey", Peer{Heard: VoiceHeard, Name: "lb1", Master: true, Ignored: AskLimit}, false},
+	} {
+		e := Evidence{Claim: ClaimRank, Peer: c.peer, Witness: Grant{State: GrantRefused, Text: "lb1 holds it"}}
+		if v := Decide(e); v.Decision != Hold || !v.Ask || v.Call != c.want {
+			t.Errorf("%s: %+v, want HOLD that asks, and calls: %v", c.name, v, c.want)
+		}
+	}
+}

@@ -120,5 +120,5 @@ func (n *Node) wakes(i *instance) time.Time {
 		return due
 	}
 	due = earlier(earlier(due, i.retryAt), i.until)
-	return earlier(due, earlier(i.guard.due, earlier(i.guard.around, n.grantDeadline(i))))
+	return earlier(earlier(due, i.guard.call), earlier(i.guard.due, earlier(i.guard.around, n.grantDeadline(i))))
 }

@@ -25,6 +25,9 @@ type guarding struct {
 	held      time.Time             // since when it is refused
 	claims    bool                  // the peer is asked to let go
 	claimed   time.Time             // since when
+	called    time.Time             // when adverts last began to call on the master to yield; zero for never
+	call      time.Time             // the next one of those; zero for none
+	unheard   bool                  // that they are in vain was told
 	pursue    string                // why the members that this node took over from should be off
 	owners    [][6]byte             // MAC addresses of masters
 	peace     time.Time             // the next question in peace
@@ -79,6 +82,7 @@ func (n *Node) gate(now time.Time, mates []*instance) {
 		default:
 			n.refuseTakeover(now, i, verdict, of)
 		}
+		n.callOn(now, i)
 	}
 }
 
@@ -100,7 +104,7 @@ func (n *Node) takeOver(now time.Time, i *instance) {
 	if r := g.verdict.Row; g.pursue == "" && r >= guard.RowWedged && r <= guard.RowUnprobed {
 		g.pursue = g.verdict.Reason // what fencing would have been for: a dry run counts as off, and is to be made
 	}
-	g.wanted, g.claims, g.peace, g.due = time.Time{}, false, time.Time{}, time.Time{}
+	g.wanted, g.claims, g.peace, g.due, g.call = time.Time{}, false, time.Time{}, time.Time{}, time.Time{}
 	g.defended = now
 }
 
@@ -139,6 +143,8 @@ func (n *Node) refuseTakeover(now time.Time, i *instance, v guard.Verdict, of *i
 	case v.Row == guard.RowMaster:
 		code = "instance.advert_path_broken"
 	case v.Row == guard.RowFailing:
+		severity = event.Warning
+	case v.Row == guard.RowElection: // another one is MASTER
 		severity = event.Warning
 	}
 	n.emit(n.verdictEvent(now, i, code, severity, v, v.Reason))

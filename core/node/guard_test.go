@@ -30,6 +30,7 @@ type pair struct {
 	wedged  [2]bool // the kernel goes on to answer for the VIP
 	beats   int
 	orders  []FenceOrder
+	third   *third        // the witness; nil for none
 	strange bool          // a stranger answers for the VIP
 	slow    time.Duration // what an answer takes
 	post    []late
@@ -39,7 +40,7 @@ type pair struct {
 type late struct {
 	at time.Time
 	to int
-	in Seen
+	in Input
 }
 
 var (
@@ -106,27 +107,32 @@ func (p *pair) step(k int, in Input) {
 			p.step(other, Beat{Path: b.Path, Source: pairAddr(k), Payload: b.Payload})
 		}
 	}
+	for _, a := range out.WitnessAsks {
+		if p.third != nil {
+			p.answer(k, p.third.grant(p, k, a), 2*time.Millisecond)
+		}
+	}
 	for _, a := range out.Asks {
 		switch {
 		case a.Address == pairGateway && !p.cut[k]:
-			p.answer(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, 9}})
+			p.answer(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, 9}}, p.slow)
 		case a.Address == pairAddr(other) && (!p.dead[other] || p.wedged[other]):
-			p.answer(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, byte(other)}})
+			p.answer(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, byte(other)}}, p.slow)
 		case a.Address == pairVIP && (p.held[other] && !p.dead[other] || p.wedged[other]):
-			p.answer(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, byte(other)}})
+			p.answer(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, byte(other)}}, p.slow)
 		case a.Address == pairVIP && p.strange:
-			p.answer(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, 7, 7}})
+			p.answer(k, Seen{Interface: "eth0", Address: a.Address, MAC: [6]byte{2, 7, 7}}, p.slow)
 		}
 	}
 }
 
 // answer delivers what was asked for, at once or late.
-func (p *pair) answer(k int, in Seen) {
-	if p.slow == 0 {
+func (p *pair) answer(k int, in Input, after time.Duration) {
+	if after == 0 {
 		p.step(k, in)
 		return
 	}
-	p.post = append(p.post, late{p.now.Add(p.slow), k, in})
+	p.post = append(p.post, late{p.now.Add(after), k, in})
 }
 
 // run lets time pass, each node being stepped at its deadlines.

@@ -344,7 +344,7 @@ func (i *instance) encode(a vrrp.Advert, src, dst netip.Addr) []byte {
 // learn nothing but the port, by the first frame; and as long as two hold the VIPs each answer of the former master to ARP moves the
 // port back. So the former one lets go with the advert, when the announcement has moved it. What a former run has left is here already.
 func (n *Node) postpone(i *instance, a vrrp.Advert) bool {
-	if i.holds || a.Priority == 0 || !i.router.Config().Announced || slices.ContainsFunc(n.held, i.owns) {
+	if i.holds || !i.isMaster() || a.Priority == 0 || !i.router.Config().Announced || slices.ContainsFunc(n.held, i.owns) {
 		return false
 	}
 	i.owed, i.owes = a, true

@@ -78,7 +78,7 @@ func (n *Node) calm(now time.Time, i *instance) {
 			n.claim(now, i, false)
 			g.pursue = ""
 		}
-		g.suspected, g.wanted, g.asked = time.Time{}, time.Time{}, 0
+		g.suspected, g.wanted, g.asked, g.call = time.Time{}, time.Time{}, 0, time.Time{}
 	}
 	every := peaceBackup
 	switch {

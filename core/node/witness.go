@@ -155,7 +155,7 @@ func (n *Node) witnessed(now time.Time, in Witnessed) {
 		if g.id != in.ID || in.ID == 0 {
 			continue
 		}
-		g.id, g.next = 0, now.Add(witnessPause)
+		g.id, g.next = 0, now.Add(i.witnessPause())
 		switch {
 		case in.Err != "":
 			g.state, g.text = guard.GrantUnreachable, in.Err

@@ -189,3 +189,11 @@ func (r *Router) resists(now time.Time) bool {
 func (r *Router) Overdue(now time.Time) bool {
 	return (r.state == Backup || r.state == Hold) && !r.deadline.IsZero() && !now.Before(r.deadline)
 }
+
+// call has a master of lower rank yield that learns by adverts alone that there is a better one, as an advert of this router as master
+// would. It holds no addresses yet.
+func (r *Router) call(now time.Time) {
+	if r.Wants() != "" {
+		r.send(now, r.effective)
+	}
+}

@@ -38,6 +38,9 @@ type (
 	// Restrain puts a gated router that wants to be master into HOLD, where it goes on to want it, or gives another reason there. A valid
 	// advert ends it. It is ignored otherwise.
 	Restrain struct{ Reason string }
+	// Call has a gated router that wants to be master, and may not yet, advertise once as if it were: a master of lower rank then yields.
+	// It is ignored otherwise.
+	Call struct{}
 	// Withdraw takes a master back to BACKUP because another member of its sync group is no longer master: it resigns. It is
 	// ignored in other states. A planned hand-over goes on, and ends in BACKUP where no peer comes.
 	Withdraw struct{ Reason string }
@@ -67,6 +70,7 @@ func (Handover) input() {}
 func (Source) input()   {}
 func (Promote) input()  {}
 func (Restrain) input() {}
+func (Call) input()     {}
 func (Withdraw) input() {}
 func (Defer) input()    {}
 func (Release) input()  {}

@@ -122,6 +122,8 @@ func (r *Router) Step(now time.Time, in Input) Output {
 		r.deferred = in.Until
 	case Restrain:
 		r.restrain(now, in.Reason)
+	case Call:
+		r.call(now)
 	case Withdraw:
 		r.withdraw(now, in.Reason)
 	case Release:

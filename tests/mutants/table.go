@@ -96,6 +96,7 @@ var mutants = []mutant{
 	{"a master holds on after its grant", "core/node/witness.go", "if master && !now.Before(g.until.Add(-grantMargin)) {", "if false {"},
 	{"a dead master's kernel holds on after its grant", "core/node/witness.go", "return min(lease, max(g.until.Add(-grantMargin).Sub(confirmed).Truncate(time.Second), time.Second))", "return lease"},
 	{"on_witness_loss = release means nothing", "core/node/witness.go", "case n.cfg.Guard.OnWitnessLoss != guard.WitnessRelease, g.until.IsZero():", "case true:"},
+	{"nobody calls on a master that hears no heartbeats", "core/guard/table.go", "v.Call = v.Ask && !e.Peer.Master && e.Peer.Ignored >= AskLimit", "v.Call = false"},
 	{"a grant is never given back", "core/node/witness.go", "n.askWitness(now, i, WitnessRelease)\n", ""},
 	{"a backup renews the grant", "core/node/witness.go", "g.wanted = g.wanted && i.router.Wants() != \"\"\n", ""},
 	{"a hand-over keeps the grant", "core/node/witness.go", "master := i.isMaster() && !i.router.HandingOver()", "master := i.isMaster()"},
