@@ -115,5 +115,5 @@ var mutants = []mutant{
 	{"a question that was just put is answered by silence", "core/node/evidence.go", "case g.asked == 0 || open:", "case g.asked == 0:"},
 	{"what was said before the takeover is a rival", "core/node/tenure.go", "c.ofMaster() && m.heard.After(i.router.Since())", "c.ofMaster()"},
 	{"who yields to the announced holds on", "core/vrrp/master.go", "if !asleep && !r.cfg.Announced {", "if !asleep {"},
-	{"a virtual MAC address moves before its VIPs", "core/node/instance.go", "if i.holds || a.Priority == 0 || !i.router.Config().Announced", "if true || !i.router.Config().Announced"},
+	{"a virtual MAC address moves before its VIPs", "core/node/instance.go", "if i.holds || !i.isMaster() || a.Priority == 0 || !i.router.Config().Announced", "if true || !i.router.Config().Announced"},
 }
