@@ -58,13 +58,11 @@ func newCleanupCommand(g *globals) *cobra.Command {
 }
 
 // startsAgain tells, of systemd's account of how the service has ended (systemd.exec(5)), that it comes back by itself: then it goes on
-// with what it left, and to remove that would cost an outage. The unit says `Restart=always` and `RestartPreventExitStatus=2 3`.
+// with what it left, and to remove that would cost an outage. The unit says `Restart=always` and `RestartPreventExitStatus=2 3`, which
+// holds whatever the reason of the end was.
 func startsAgain(env func(string) string) bool {
-	switch env("SERVICE_RESULT") {
-	case "signal", "core-dump", "oom-kill", "watchdog":
-		return true
-	case "exit-code":
-		status := env("EXIT_STATUS")
+	switch status := env("EXIT_STATUS"); env("SERVICE_RESULT") {
+	case "signal", "core-dump", "oom-kill", "watchdog", "exit-code":
 		return status != "2" && status != "3"
 	}
 	return false

@@ -12,6 +12,7 @@ func TestStopPostLeavesARestartItsAddresses(t *testing.T) {
 		{"core-dump", "ABRT", true},
 		{"oom-kill", "KILL", true},
 		{"watchdog", "ABRT", true},
+		{"watchdog", "2", false},   // systemd looks at the status alone
 		{"timeout", "KILL", false}, // a stop that took too long
 		{"exit-code", "1", true},
 		{"exit-code", "3", false}, // an invalid configuration: an operator has to come

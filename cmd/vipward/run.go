@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -38,6 +39,8 @@ func newRunCommand(g *globals) *cobra.Command {
 }
 
 func run(ctx context.Context, opt engine.Options) error {
+	// A crash is to end by SIGABRT. Otherwise it exits with 2, as wrong usage does, after which systemd does not start us again.
+	debug.SetTraceback("crash")
 	if opt.Node == "" {
 		name, err := os.Hostname()
 		if err != nil {
