@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -21,6 +22,9 @@ const perPair = 5
 // fewAlone is how many games may be left to the end that failed twice beside all the others: many processes that start at once now and
 // then stall each other for longer than the down interval at 100 ms, and that is a takeover. More than a few are no bad luck.
 const fewAlone = 6
+
+// parallelism is that of goroutines: many more than there are processors.
+const parallelism = 16
 
 // adverts are the intervals at which everything is played.
 var adverts = []time.Duration{time.Second, 100 * time.Millisecond}
@@ -50,6 +54,7 @@ type game struct {
 // Run plays every fault and prints the table. It returns whether vipward kept what is allowed.
 func Run(o Options, out io.Writer) bool {
 	began := time.Now()
+	runtime.GOMAXPROCS(parallelism) // the pacer must not wait for a goroutine that waits for a processor
 	results := &results{rounds: map[string]map[int][]round{}}
 	pacer := &probe.Pacer{}
 	ctx, stop := context.WithCancel(context.Background())
@@ -82,6 +87,7 @@ func Run(o Options, out io.Writer) bool {
 		play(failed, 2)
 	}
 	results.table(o, out)
+	results.grain(out)
 	for _, f := range faults() {
 		if err := f.missing(); err != nil {
 			fmt.Fprintf(out, "NOT PLAYED  %s: %v\n", f.name, err)
@@ -194,6 +200,25 @@ func (r *results) of(f fault, advert time.Duration, k kind) (all []round) {
 	return all
 }
 
+// grain tells how finely the two owners were counted.
+func (r *results) grain(out io.Writer) {
+	var all []round
+	for _, games := range r.rounds {
+		for _, some := range games {
+			all = append(all, some...)
+		}
+	}
+	if len(all) == 0 {
+		return
+	}
+	at := func(of func(round) time.Duration, part, parts int) time.Duration {
+		return ordered(all, of)[(len(all)-1)*part/parts].Round(10 * time.Microsecond)
+	}
+	average, worst := func(r round) time.Duration { return r.grain }, func(r round) time.Duration { return r.coarse }
+	fmt.Fprintf(out, "The clients asked who has the VIP each %v (in the worst round each %v); at worst %v passed between two questions of a round, in the median.\n",
+		at(average, 1, 2), at(average, 1, 1), at(worst, 1, 2))
+}
+
 // cells are the columns of one make.
 func cells(all []round) string {
 	if len(all) == 0 {
@@ -205,10 +230,14 @@ func cells(all []round) string {
 }
 
 func spread(all []round, of func(round) time.Duration) string {
-	var d []time.Duration
+	d := ordered(all, of)
+	return fmt.Sprintf("%d (%d)", d[len(d)/2].Milliseconds(), d[len(d)-1].Milliseconds())
+}
+
+func ordered(all []round, of func(round) time.Duration) (d []time.Duration) {
 	for _, r := range all {
 		d = append(d, of(r))
 	}
 	slices.Sort(d)
-	return fmt.Sprintf("%d (%d)", d[len(d)/2].Milliseconds(), d[len(d)-1].Milliseconds())
+	return d
 }

@@ -29,7 +29,8 @@ type round struct {
 	overlap, after time.Duration // two owners: while the fault lasted, and in its healing
 	silence        time.Duration
 	moves          int
-	alarms         int // only where one is due
+	alarms         int           // only where one is due
+	grain, coarse  time.Duration // between two questions of the client who has the VIP: on average, and at worst
 }
 
 // play plays some rounds of a fault on one pair.
@@ -79,6 +80,7 @@ func (p *pair) round(f fault) (r round) {
 	if r.alarms = told - before; f.alarm.seldom {
 		r.alarms = told
 	}
+	r.grain, r.coarse = during.Wire.Grain()
 	p.Logf("%s: %+v", f.name, r)
 	return r
 }

@@ -22,7 +22,7 @@ type Config struct {
 	VIP netip.Addr
 	// UDP is the time between two datagrams to port 7000 of the VIP; zero sends none.
 	UDP time.Duration
-	// Pacer sends the datagrams to VIP; nil for a thread of the probe's own.
+	// Pacer sends the datagrams and the ARP requests to VIP; nil for threads of the probe's own.
 	Pacer *Pacer
 	// VIP6 is a second address that is asked at the same pace, over IPv6; none where it is not valid.
 	VIP6 netip.Addr
@@ -60,7 +60,7 @@ func New(from *topology.Node, c Config) (*Probe, error) {
 	if p.watch, err = NewWatch(from, c.VIP); err != nil {
 		return nil, err
 	}
-	p.watch.every = cmp.Or(c.Ask, askEvery)
+	p.watch.every, p.watch.pacer = cmp.Or(c.Ask, askEvery), c.Pacer
 	if c.UDP > 0 {
 		if p.udp, err = newUDPProbe(from.NS, netip.AddrPortFrom(c.VIP, Port), c.UDP); err != nil {
 			return nil, fmt.Errorf("prepare the UDP probe: %w", err)

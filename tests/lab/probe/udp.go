@@ -134,22 +134,29 @@ func (p *udpProbe) ask(late time.Duration) {
 	_ = unix.Sendto(p.fd, b[:], unix.MSG_DONTWAIT, p.to) // a refusal of the kernel shows as a lost answer
 }
 
-// receive works until stop is closed. It looks now and then and not for each answer, which has its time from the kernel.
+// receive works until stop is closed.
 func (p *udpProbe) receive(stop <-chan struct{}) {
 	names := map[string]string{} // one string for each who answers
 	b, control := make([]byte, 256), make([]byte, 128)
+	drain(stop, func() error {
+		n, cn, _, _, err := unix.Recvmsg(p.fd, b, control, unix.MSG_DONTWAIT)
+		if err == nil {
+			p.answered(b[:n], arrival(control[:cn]), names)
+		}
+		return err
+	})
+}
+
+// drain reads until stop is closed. It looks now and then and not for each packet, which has its time from the kernel: to be waked for
+// each costs more than the packet.
+func drain(stop <-chan struct{}, read func() error) {
 	for open := true; open; {
 		select {
 		case <-stop:
 			open = false
 		case <-time.After(batch):
 		}
-		for {
-			n, cn, _, _, err := unix.Recvmsg(p.fd, b, control, unix.MSG_DONTWAIT)
-			if err != nil {
-				break
-			}
-			p.answered(b[:n], arrival(control[:cn]), names)
+		for read() == nil {
 		}
 	}
 }

@@ -26,8 +26,10 @@ type Watch struct {
 	node  *topology.Node
 	vip   netip.Addr
 	every time.Duration // between two questions
+	pacer *Pacer        // that asks for it; nil for a thread of its own
 	to    unix.SockaddrLinklayer
 	frame []byte // the question
+	macs  map[[6]byte]string
 
 	mu   sync.Mutex
 	wire Wire
@@ -35,7 +37,7 @@ type Watch struct {
 
 // NewWatch prepares to watch from a node. Its socket is open from here to the end of Run.
 func NewWatch(node *topology.Node, vip netip.Addr) (*Watch, error) {
-	w := &Watch{node: node, vip: vip, every: askEvery, frame: arpRequest(node.MAC, node.Addr, vip)}
+	w := &Watch{node: node, vip: vip, every: askEvery, frame: arpRequest(node.MAC, node.Addr, vip), macs: map[[6]byte]string{}}
 	if vip.Is6() {
 		w.frame = solicitation(node.MAC, vip)
 	}
@@ -102,35 +104,43 @@ func (w *Watch) Wire() Wire {
 	return seen
 }
 
-// ask asks for the VIP until the context ends.
+// ask asks for the VIP until the context ends. A question that is late shifts the next: two at one time would tell no more than one.
 func (w *Watch) ask(ctx context.Context) {
-	keepTime()
 	begin := time.Now()
+	if w.pacer != nil {
+		due := begin
+		w.pacer.during(ctx, func() {
+			if now := time.Now(); !now.Before(due) {
+				due = now.Add(w.every - pace/2) // the beat that is nearest to it
+				w.question()
+			}
+		})
+		return
+	}
+	keepTime()
 	for i := 0; ctx.Err() == nil; i++ {
 		sleepUntil(begin.Add(time.Duration(i) * w.every))
-		w.mu.Lock()
-		w.wire.Asks = append(w.wire.Asks, time.Now().Round(0)) // the wall clock, as the stamps of the kernel
-		w.mu.Unlock()
-		_ = unix.Sendto(w.fd, w.frame, 0, &w.to) // unanswered like a lost one
+		w.question()
 	}
+}
+
+func (w *Watch) question() {
+	w.mu.Lock()
+	w.wire.Asks = append(w.wire.Asks, time.Now().Round(0)) // the wall clock, as the stamps of the kernel
+	w.mu.Unlock()
+	_ = unix.Sendto(w.fd, w.frame, unix.MSG_DONTWAIT, &w.to) // unanswered like a lost one
 }
 
 // hear works until stop is closed.
 func (w *Watch) hear(stop <-chan struct{}) {
-	keepTime()
 	b, control := make([]byte, 2048), make([]byte, 256)
-	for {
-		n, cn, _, _, err := unix.Recvmsg(w.fd, b, control, 0)
+	drain(stop, func() error {
+		n, cn, _, _, err := unix.Recvmsg(w.fd, b, control, unix.MSG_DONTWAIT)
 		if err == nil {
 			w.note(arrival(control[:cn]), b[:n])
-			continue
 		}
-		select {
-		case <-stop:
-			return
-		default:
-		}
-	}
+		return err
+	})
 }
 
 func (w *Watch) note(at time.Time, frame []byte) {
@@ -143,7 +153,7 @@ func (w *Watch) note(at time.Time, frame []byte) {
 	case binary.BigEndian.Uint16(frame[12:]) == unix.ETH_P_IP:
 		w.noteAdvert(at, frame[14:])
 	case binary.BigEndian.Uint16(frame[12:]) == unix.ETH_P_IPV6 && len(frame) >= 14+40+8:
-		w.note6(at, net.HardwareAddr(frame[6:12]).String(), frame[14:])
+		w.note6(at, w.mac(frame[6:12]), frame[14:])
 	}
 }
 
@@ -151,14 +161,25 @@ func (w *Watch) note(at time.Time, frame []byte) {
 func (w *Watch) noteARP(at time.Time, frame []byte) {
 	reply := binary.BigEndian.Uint16(frame[20:]) == 2
 	sender, target := netip.AddrFrom4([4]byte(frame[28:32])), netip.AddrFrom4([4]byte(frame[38:42]))
-	claim := Claim{At: at, MAC: net.HardwareAddr(frame[22:28]).String()}
+	if sender != w.vip {
+		return
+	}
+	claim := Claim{At: at, MAC: w.mac(frame[22:28])}
 	switch {
-	case sender != w.vip:
 	case target == w.vip:
 		w.wire.Gratuitous = append(w.wire.Gratuitous, claim)
 	case reply:
 		w.wire.Replies = append(w.wire.Replies, claim)
 	}
+}
+
+// mac is one string for each hardware address.
+func (w *Watch) mac(b []byte) string {
+	key := [6]byte(b)
+	if w.macs[key] == "" {
+		w.macs[key] = net.HardwareAddr(b).String()
+	}
+	return w.macs[key]
 }
 
 func (w *Watch) noteAdvert(at time.Time, packet []byte) {
@@ -180,7 +201,7 @@ func (w *Watch) note6(at time.Time, mac string, packet []byte) {
 		w.noteAdvert6(at, packet, p)
 	case packet[6] == unix.IPPROTO_ICMPV6 && p[0] == advertisement && len(p) >= 24 && netip.AddrFrom16([16]byte(p[8:24])) == w.vip:
 		if len(p) >= 32 && p[24] == 2 { // the target link-layer address, which need not be the sender's
-			mac = net.HardwareAddr(p[26:32]).String()
+			mac = w.mac(p[26:32])
 		}
 		list := &w.wire.Gratuitous
 		if p[4]&solicited != 0 {
@@ -199,14 +220,15 @@ func (w *Watch) noteAdvert6(at time.Time, packet, p []byte) {
 // arrival is the kernel's own time stamp of a packet (SO_TIMESTAMPNS, socket(7)): it does not depend on when this thread
 // got a processor.
 func arrival(control []byte) time.Time {
-	messages, err := unix.ParseSocketControlMessage(control)
-	if err != nil {
-		return time.Now().Round(0)
-	}
-	for _, m := range messages {
-		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SO_TIMESTAMPNS && len(m.Data) >= 16 {
-			return time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
+	for len(control) >= unix.SizeofCmsghdr {
+		header, data, rest, err := unix.ParseOneSocketControlMessage(control)
+		if err != nil {
+			break
 		}
+		if header.Level == unix.SOL_SOCKET && header.Type == unix.SO_TIMESTAMPNS && len(data) >= 16 {
+			return time.Unix(int64(binary.NativeEndian.Uint64(data)), int64(binary.NativeEndian.Uint64(data[8:])))
+		}
+		control = rest
 	}
 	return time.Now().Round(0)
 }

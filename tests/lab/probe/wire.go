@@ -45,6 +45,18 @@ func (w Wire) TwoOwners() time.Duration {
 	return sum
 }
 
+// Grain is the time between two questions, on average and at worst: that of [Wire.TwoOwners].
+func (w Wire) Grain() (average, worst time.Duration) {
+	n := len(w.Asks) - 1
+	if n < 1 {
+		return 0, 0
+	}
+	for i := range n {
+		worst = max(worst, w.Asks[i+1].Sub(w.Asks[i]))
+	}
+	return w.Asks[n].Sub(w.Asks[0]) / time.Duration(n), worst
+}
+
 // owners lists the hardware addresses that answered for the VIP in [from, to).
 func (w Wire) owners(from, to time.Time) []string {
 	var macs []string

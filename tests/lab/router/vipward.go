@@ -85,6 +85,7 @@ type Vipward struct {
 	dir  string
 	api  *API
 	proc *proc.Process
+	last int // lines of its log that are shown of a failure; 0 before its first start
 }
 
 // NewVipward returns one that is not started.
@@ -117,15 +118,20 @@ func (v *Vipward) Boot() {
 	p, err := Run(v.node, v.t.Bin, v.dir)
 	v.t.Must(err)
 	v.proc = p
-	answered, lines := false, 60
+	if v.last == 0 {
+		v.last = 60
+		v.t.Cleanup(func() { // after those of all its starts
+			if v.t.Failed() {
+				v.t.Logf("--- what vipward on %s said last:\n%s", v.node.Name, scenario.Tail(p.Log(), v.last))
+			}
+		})
+	}
+	answered := false
 	v.t.Cleanup(func() {
 		if !answered && p.Running() { // where it hangs says its runtime
 			p.Signal(unix.SIGQUIT)
 			_, _ = p.Wait(time.Second)
-			lines = 600
-		}
-		if v.t.Failed() {
-			v.t.Logf("--- what vipward on %s said last:\n%s", v.node.Name, scenario.Tail(p.Log(), lines))
+			v.last = 600
 		}
 		p.Kill()
 	})
