@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/node"
 )
@@ -92,11 +94,12 @@ func (a *Addresses) Announced() (sent, failed uint64) {
 }
 
 // Held lists the addresses that a former run has left: those that bear the mark, and those that have a lease and no mark,
-// since kernels before 5.18 keep no marks; of the latter only those that the configuration names are meant.
-func (a *Addresses) Held() ([]desired.AddressKey, error) {
+// since kernels before 5.18 keep no marks; of the latter only those that the configuration names are meant. ages tells how long ago
+// each was last renewed: never less than it was, and up to half a second more, since the kernel's clock begins later than ours.
+func (a *Addresses) Held() (held []desired.AddressKey, ages map[desired.AddressKey]time.Duration, err error) {
 	links, err := a.table.links()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	names := map[int]string{}
 	for _, l := range links {
@@ -104,15 +107,29 @@ func (a *Addresses) Held() ([]desired.AddressKey, error) {
 	}
 	entries, err := a.table.list()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var held []desired.AddressKey
+	now, ages := sinceBoot(), map[desired.AddressKey]time.Duration{}
 	for _, e := range entries {
 		if e.mark == mark || e.mark == 0 && e.valid > 0 {
-			held = append(held, desired.AddressKey{Interface: names[e.index], Prefix: e.prefix})
+			key := desired.AddressKey{Interface: names[e.index], Prefix: e.prefix}
+			held, ages[key] = append(held, key), e.age(now)
 		}
 	}
-	return held, nil
+	return held, ages, nil
+}
+
+// sinceBoot is the time since the machine started, suspensions left out: that is what [entry.renewed] counts, too.
+func sinceBoot() time.Duration {
+	var ts unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts) // it cannot fail (clock_gettime(2))
+	return time.Duration(ts.Nano())
+}
+
+// age is how long ago the lifetime was set. The kernel's count begins anew every 497 days.
+func (e entry) age(now time.Duration) time.Duration {
+	const tick = 10 * time.Millisecond
+	return max(time.Duration(int32(uint32(now/tick)-e.renewed))*tick, 0)
 }
 
 // Run applies the wishes until ctx ends. The last wish then stays in force, for as long as its leases run.

@@ -334,7 +334,7 @@ func TestAddressesRemovesWhatFormerRunLeftAndNothingElse(t *testing.T) {
 		} {
 			r.by(func() { r.addresses = append(r.addresses, fakeAddress{entry: e}) })
 		}
-		held, err := r.Held()
+		held, _, err := r.Held()
 		if err != nil || len(held) != 3 {
 			t.Errorf("Held = %v, %v, want the three with the mark", held, err)
 		}
@@ -348,6 +348,23 @@ func TestAddressesRemovesWhatFormerRunLeftAndNothingElse(t *testing.T) {
 			1m0s remove 10.0.0.2/24 from eth0
 			1m0s remove 10.0.0.5/24 from eth0`)
 	})
+}
+
+func TestTheAgeOfAnAddress(t *testing.T) {
+	for _, c := range []struct {
+		renewed uint32
+		now     time.Duration
+		want    time.Duration
+	}{
+		{100, 3 * time.Second, 2 * time.Second},
+		{300, 3 * time.Second, 0},
+		{301, 3 * time.Second, 0}, // its clock may be a tick ahead
+		{1<<32 - 50, 1<<32*10*time.Millisecond + 500*time.Millisecond, time.Second},
+	} {
+		if got := (entry{renewed: c.renewed}).age(c.now); got != c.want {
+			t.Errorf("renewed at %d, the age at %v is %v, want %v", c.renewed, c.now, got, c.want)
+		}
+	}
 }
 
 func TestAddressesThatAreKeptStayAsTheyAre(t *testing.T) {
@@ -382,7 +399,7 @@ func TestAddressesOnKernelsWithoutMarks(t *testing.T) {
 		r.forget()
 		r.after(lookEvery)
 		r.reportedNothing() // that the mark is missing is nobody's change
-		held, err := r.Held()
+		held, _, err := r.Held()
 		if err != nil || len(held) != 1 {
 			t.Errorf("Held = %v, %v, want the leased one", held, err)
 		}

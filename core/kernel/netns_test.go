@@ -226,7 +226,12 @@ func TestKernelLeavesToTheNextRunWhatItAdopts(t *testing.T) {
 	h.wish(a, leased("eth0", "10.0.0.1/32", time.Minute), address("eth0", "10.0.0.2/32"))
 	stop()
 	b, _, _ := h.addresses()
-	held, err := b.Held()
+	held, ages, err := b.Held()
+	for k, age := range ages {
+		if age > 30*time.Second {
+			t.Errorf("the age of %v is %v", k, age)
+		}
+	}
 	if want := []desired.AddressKey{key("eth0", "10.0.0.1/32"), key("eth0", "10.0.0.2/32")}; err != nil || !slices.Equal(held, want) {
 		t.Errorf("Held = %v, %v, want %v", held, err, want)
 	}

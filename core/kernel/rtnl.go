@@ -43,6 +43,8 @@ type entry struct {
 	mark uint8
 	// valid is how long the kernel keeps it, in whole seconds; 0 for ever.
 	valid time.Duration
+	// renewed is when its lifetime was last set, in hundredths of a second on the kernel's own clock, which began at its start.
+	renewed uint32
 	// unusable is an IPv6 address that is not yet known to be unique, or known not to be (RFC 4862 section 5.4).
 	unusable bool
 	// secondary addresses are those of a subnet in which the interface has another one, and temporary ones of IPv6.
@@ -255,9 +257,10 @@ func (e *entry) readAttr(a syscall.NetlinkRouteAttr, local, address *netip.Addr)
 			e.mark = a.Value[0]
 		}
 	case unix.IFA_CACHEINFO:
-		if len(a.Value) < 8 { // struct ifa_cacheinfo: preferred, valid, and two times
+		if len(a.Value) < 16 { // struct ifa_cacheinfo: preferred, valid, and when it was made and changed
 			return
 		}
+		e.renewed = binary.NativeEndian.Uint32(a.Value[12:])
 		if valid := binary.NativeEndian.Uint32(a.Value[4:]); valid != forever {
 			e.valid = max(time.Duration(valid)*time.Second, time.Second) // the kernel rounds the last second to 0
 		}

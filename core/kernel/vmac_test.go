@@ -164,7 +164,7 @@ func TestVirtualMACOfAFormerRunIsAdoptedOrRemoved(t *testing.T) {
 	before := mustLink(h, "vrrp.51").index
 	stop() // as if it had been killed
 	b, _, _ := h.addresses()
-	held, err := b.Held()
+	held, _, err := b.Held()
 	if err != nil || len(held) != 1 || held[0] != key("vrrp.51", "192.0.2.100/24") {
 		t.Errorf("Held = %v, %v, want the VIP on vrrp.51", held, err)
 	}

@@ -17,8 +17,8 @@ const (
 	heirTakes                 // they are adopted: the instance goes on as master
 )
 
-// inherit tells what is to become of the VIPs that a former run has left, of a sync group as a whole. A lease that runs, and that ends
-// before a peer takes over, says that none has. Where it may outlast that, who has taken over answers for the VIPs by now.
+// inherit tells what is to become of the VIPs that a former run has left, of a sync group as a whole. A lease that was renewed
+// so lately that no peer can have taken over says that none has. Else, who has taken over answers for the VIPs by now.
 func (n *Node) inherit(now time.Time, i *instance) heirloom {
 	mates := i.mates()
 	if i.heir.IsZero() {
@@ -71,13 +71,22 @@ func (n *Node) left(now time.Time, i *instance) bool {
 	return i.source && leased && slices.ContainsFunc(n.held, i.owns)
 }
 
-// outlasts tells whether a lease of a former run may run although a peer has taken over.
+// outlasts tells whether a lease of a former run may run although a peer has taken over: it was last renewed, with an advert, too long ago.
+// How long it still runs does not tell that: it may be one that was long because no peer was near.
 func (n *Node) outlasts(i *instance) bool {
 	switch {
 	case n.cfg.Lone, slices.ContainsFunc(i.cfg.Addresses, func(a VirtualAddress) bool { return slices.Contains(n.leased, a.Prefix.Addr()) }):
 		return false
 	}
-	return i.lease(false)+leaseMargin > vrrp.MasterDown(i.cfg.VRRP.Version, i.fastestPeer(), i.cfg.VRRP.Interval)
+	silence := time.Duration(0)
+	for _, a := range i.cfg.Addresses {
+		age, told := n.ages[a.key()]
+		if !told && slices.Contains(n.held, a.key()) {
+			age = i.lease(false)
+		}
+		silence = max(silence, age)
+	}
+	return silence+leaseMargin > vrrp.MasterDown(i.cfg.VRRP.Version, i.fastestPeer(), i.cfg.VRRP.Interval)
 }
 
 // canAsk tells whether the network can be asked for a VIP of the instance.

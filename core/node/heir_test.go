@@ -64,6 +64,33 @@ func TestWhatAPeerMayHaveTakenOverIsAskedForBeforeItIsAdopted(t *testing.T) {
 	}
 }
 
+// How long a lease still runs does not tell when it was last renewed: while no peer was near it was long.
+func TestALeaseIsAsOldAsTheKernelSays(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		interval time.Duration
+		age      time.Duration
+		want     vrrp.State
+	}{
+		{"no peer has waited for so long", time.Second, 3 * time.Second, vrrp.Master},
+		{"a peer may have taken over", time.Second, 4 * time.Second, vrrp.Init},
+		{"a long lease that began to run just now", time.Second, 10 * time.Millisecond, vrrp.Master},
+		{"a long lease near its end", time.Second, 58 * time.Second, vrrp.Init},
+		{"fast adverts", 300 * time.Millisecond, 500 * time.Millisecond, vrrp.Master},
+		{"fast adverts, too late", 300 * time.Millisecond, 800 * time.Millisecond, vrrp.Init},
+	} {
+		cfg := hurried()
+		cfg.Instances[0].VRRP.Interval = c.interval
+		r := &rig{t: t, now: time.Unix(1000, 0), node: New(cfg)}
+		key := desired.AddressKey{Interface: "eth0", Prefix: vip}
+		r.give(links(true))
+		r.give(Start{Held: []desired.AddressKey{key}, Ages: map[desired.AddressKey]time.Duration{key: c.age}})
+		if got := r.node.instances[0].router.State(); got != c.want {
+			t.Errorf("%s: it is %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
 func TestWhatAnotherHasTakenOverIsNotAdopted(t *testing.T) {
 	for name, evidence := range map[string]Input{
 		"it answers":        Seen{Interface: "eth0", Address: vip.Addr(), MAC: [6]byte{2, 0, 0, 0, 0, 2}},

@@ -78,6 +78,8 @@ type (
 	Start struct {
 		// Held are the VIPs with a running lease that a former run has left in the kernel.
 		Held []desired.AddressKey
+		// Ages are how long ago the leases of those were last renewed. One that is not told may be as old as its lease is long.
+		Ages map[desired.AddressKey]time.Duration
 		// Leased are those VIPs whose fast lease still runs.
 		Leased []netip.Addr
 		// Marks are the numbers that signed adverts of a former run have used.

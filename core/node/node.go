@@ -46,7 +46,8 @@ type Node struct {
 	started  time.Time // zero before Start
 	stopping bool
 	held     []desired.AddressKey // what a former run has left, until it is adopted or not
-	leased   []netip.Addr         // the VIPs of it whose fast lease runs
+	ages     map[desired.AddressKey]time.Duration
+	leased   []netip.Addr // the VIPs of it whose fast lease runs
 
 	inlets     map[inlet]*[256]*instance // by VRID
 	agenda     agenda                    // when each instance is to be looked at
@@ -236,7 +237,7 @@ func (n *Node) finish(now time.Time) Output {
 	n.keepFast(now)
 	n.schedule()
 	if !slices.ContainsFunc(n.instances, (*instance).keeps) {
-		n.held, n.leased = nil, nil // what no instance has adopted is removed with the first wish
+		n.held, n.ages, n.leased = nil, nil, nil // what no instance has adopted is removed with the first wish
 	}
 	if n.stopping && n.allStopped() {
 		n.out.Stopped = true
@@ -280,7 +281,7 @@ func (n *Node) Deadline() time.Time {
 func (n *Node) start(now time.Time, in Start) {
 	n.started = now
 	n.dirty = true
-	n.held, n.leased = in.Held, in.Leased
+	n.held, n.ages, n.leased = in.Held, in.Ages, in.Leased
 	n.maintenance.Maintenance, n.fenced = in.Memory.Maintenance, in.Memory.Fenced
 	n.rememberMarks(now, in.Marks)
 	n.rememberTerms(in.Memory.Terms)

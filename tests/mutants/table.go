@@ -49,6 +49,7 @@ var mutants = []mutant{
 	{"a lease outlasts a take-over", "core/node/lease.go", "lease = max((down - leaseMargin)", "lease = max((down + 2*time.Second)"},
 	{"an address without a lease is adopted", "core/node/heir.go", "leased := n.cfg.Lone || i.lease(n.cfg.Lone) > 0", "leased := true"},
 	{"a group is half adopted", "core/node/heir.go", "slices.ContainsFunc(mates, func(m *instance) bool { return !n.left(now, m) })", "!n.left(now, i)"},
+	{"a long lease counts as a short one", "core/node/heir.go", "silence = max(silence, age)", "silence = max(silence, min(age, i.lease(false)))"},
 	{"what a peer may have is adopted", "core/node/heir.go", "case !slices.ContainsFunc(mates, n.outlasts):", "case true:"},
 	{"a fast lease outlasts the questions", "core/node/fastlease.go", "interval) - asks - fastMargin)", "interval) + asks)"},
 	{"old adverts make a dead master live", "core/vrrp/backup.go", "r.armDown(r.came)", "r.arm(r.came.Add(r.MasterDown() + time.Hour))"},

@@ -102,7 +102,8 @@ func (h *host) boot() {
 	if h.memory.Maintenance.On() {
 		h.maintained(true)
 	}
-	h.step(node.Start{Held: h.left(), Marks: h.marks, Memory: h.memory})
+	held, ages := h.left()
+	h.step(node.Start{Held: held, Ages: ages, Marks: h.marks, Memory: h.memory})
 	for c := range h.failing {
 		h.soon(10*time.Millisecond+h.w.upTo(h.n, 490*time.Millisecond), func() {
 			h.first[c] = true
@@ -315,12 +316,13 @@ func stateOf(name string) vrrp.State {
 	return vrrp.Init
 }
 
-// left are the VIPs that a former run has left in the kernel.
-func (h *host) left() (held []desired.AddressKey) {
+// left are the VIPs that a former run has left in the kernel, and how long ago each was renewed.
+func (h *host) left() (held []desired.AddressKey, ages map[desired.AddressKey]time.Duration) {
+	ages = map[desired.AddressKey]time.Duration{}
 	for v := range h.held {
 		if h.held[v].on {
-			held = append(held, h.w.key(v))
+			held, ages[h.w.key(v)] = append(held, h.w.key(v)), h.w.now-h.held[v].again
 		}
 	}
-	return held
+	return held, ages
 }

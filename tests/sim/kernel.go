@@ -27,6 +27,7 @@ type link struct {
 type holding struct {
 	on    bool
 	since time.Duration // when it was added
+	again time.Duration // when it was last renewed
 	until time.Duration // the end of the lease; 0 for none
 	put   int           // counts the additions and renewals
 }
@@ -58,7 +59,7 @@ func (k *kernel) put(v int, valid time.Duration) {
 		k.w.judge.gained(k.h, v)
 		k.w.changed(k.h, v)
 	}
-	a.until = 0
+	a.until, a.again = 0, k.w.now
 	if valid == 0 {
 		return
 	}
