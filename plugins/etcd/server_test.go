@@ -3,51 +3,16 @@
 package etcd
 
 import (
-	"fmt"
-	"net/http"
-	"os/exec"
-	"strings"
-	"sync"
-	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
 	"github.com/vipward/vipward/sdk/plugintest"
+	"github.com/vipward/vipward/tests/servers"
 )
 
-// etcd is a cluster of one member in a folder of its own, for the length of a test.
-func etcd(t *testing.T) (url string, server *exec.Cmd) {
-	t.Helper()
-	url = "http://127.33.9.1:2379"
-	peer := "http://127.33.9.1:2380"
-	server = exec.Command("etcd", "--data-dir", t.TempDir(), "--listen-client-urls", url, "--advertise-client-urls", url,
-		"--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer, "--initial-cluster", "default="+peer)
-	server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
-	if err := server.Start(); err != nil {
-		t.Fatalf("%v (make deps installs what the tests need)", err)
-	}
-	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	})
-	for end := time.Now().Add(20 * time.Second); ; time.Sleep(50 * time.Millisecond) {
-		r, err := http.Get(url + "/health")
-		if err == nil {
-			_ = r.Body.Close()
-			if r.StatusCode == http.StatusOK {
-				return url, server
-			}
-		}
-		if time.Now().After(end) {
-			t.Fatalf("etcd does not get ready: %v", err)
-		}
-	}
-}
-
 func TestAgainstEtcd(t *testing.T) {
-	url, server := etcd(t)
-	w := plugintest.Witness(t, "etcd", functions()).Config(`{"endpoints": ["` + url + `"]}`)
+	server := servers.StartEtcd(t, "127.33.9.1")
+	w := plugintest.Witness(t, "etcd", functions()).Config(`{"endpoints": ["` + server.URL + `"]}`)
 	t.Run("the suite of vipward plugin test", func(*testing.T) { w.Conformance() })
 	t.Run("one node at a time", func(*testing.T) {
 		w.Acquire().Granted()
@@ -62,15 +27,14 @@ func TestAgainstEtcd(t *testing.T) {
 	})
 	t.Run("a grant lasts its time and ends", func(t *testing.T) { ends(t, w) })
 	t.Run("a renewed grant lasts", func(t *testing.T) { renewed(t, w) })
-	t.Run("many claimants", func(t *testing.T) { many(t, w) })
+	t.Run("many claimants", func(*testing.T) { w.Claim("many").TTL(10 * time.Second).Exclusive() })
 	t.Run("that hangs, and is gone", func(*testing.T) {
 		w.Acquire().Granted()
-		_ = server.Process.Signal(syscall.SIGSTOP)
+		server.Pause()
 		w.Timeout(500 * time.Millisecond).Node("lb2").Acquire().Unknown("")
-		_ = server.Process.Signal(syscall.SIGCONT)
+		server.Resume()
 		w.Acquire().Granted()
-		_ = server.Process.Kill()
-		_, _ = server.Process.Wait()
+		server.Kill()
 		w.Acquire().Unknown("connection refused")
 	})
 }
@@ -100,51 +64,18 @@ func renewed(t *testing.T, w plugintest.WitnessTest) {
 	}
 }
 
-func many(t *testing.T, w plugintest.WitnessTest) {
-	var holders, wins atomic.Int32
-	var all sync.WaitGroup
-	for n := range 12 {
-		all.Go(func() {
-			mine := w.Claim("many").Node(fmt.Sprint("lb", n)).TTL(10 * time.Second)
-			for range 20 {
-				if mine.Acquire().Verdict() != "granted" {
-					continue
-				}
-				wins.Add(1)
-				if k := holders.Add(1); k != 1 {
-					t.Errorf("%d nodes have it", k)
-				}
-				holders.Add(-1)
-				mine.Release().Granted()
-			}
-		})
-	}
-	all.Wait()
-	if wins.Load() == 0 {
-		t.Error("nobody has won: the test shows nothing")
-	}
-}
-
 func TestAUserOfEtcd(t *testing.T) {
-	url, _ := etcd(t)
-	ctl := func(args ...string) {
-		t.Helper()
-		cmd := exec.Command("etcdctl", append([]string{"--endpoints", url}, args...)...)
-		cmd.Env = append(cmd.Environ(), "ETCDCTL_API=3")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("etcdctl %s: %v\n%s", strings.Join(args, " "), err, out)
-		}
-	}
-	ctl("user", "add", "root:geheim")
-	ctl("user", "grant-role", "root", "root")
-	ctl("user", "add", "vw:correct horse")
-	ctl("role", "add", "vw")
-	ctl("role", "grant-permission", "vw", "readwrite", "/vipward/", "--prefix=true")
-	ctl("user", "grant-role", "vw", "vw")
-	ctl("auth", "enable")
+	server := servers.StartEtcd(t, "127.33.9.2")
+	server.Do("user", "add", "root:geheim")
+	server.Do("user", "grant-role", "root", "root")
+	server.Do("user", "add", "vw:correct horse")
+	server.Do("role", "add", "vw")
+	server.Do("role", "grant-permission", "vw", "readwrite", "/vipward/", "--prefix=true")
+	server.Do("user", "grant-role", "vw", "vw")
+	server.Do("auth", "enable")
 	w := plugintest.Witness(t, "etcd", functions())
-	w.Config(`{"endpoints": ["` + url + `"]}`).Acquire().Unknown("user name is empty")
-	w.Config(`{"endpoints": ["` + url + `"], "user": "vw", "password": "wrong"}`).Acquire().Unknown("authentication failed")
-	w.Config(`{"endpoints": ["` + url + `"], "user": "vw", "password": "correct horse"}`).Acquire().Granted()
-	w.Config(`{"endpoints": ["` + url + `"], "user": "vw", "password": "correct horse", "prefix": "/other/"}`).Acquire().Unknown("permission denied")
+	w.Config(`{"endpoints": ["` + server.URL + `"]}`).Acquire().Unknown("user name is empty")
+	w.Config(`{"endpoints": ["` + server.URL + `"], "user": "vw", "password": "wrong"}`).Acquire().Unknown("authentication failed")
+	w.Config(`{"endpoints": ["` + server.URL + `"], "user": "vw", "password": "correct horse"}`).Acquire().Granted()
+	w.Config(`{"endpoints": ["` + server.URL + `"], "user": "vw", "password": "correct horse", "prefix": "/other/"}`).Acquire().Unknown("permission denied")
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/vipward/vipward/sdk"
@@ -15,15 +13,14 @@ import (
 
 // Config is the block of the checker.
 type Config struct {
+	access.Question
+
 	Port         uint16             `vipward:"port" min:"1" doc:"Port to connect to. Default: the target's own, or 3306."`
 	Address      string             `vipward:"address" doc:"Where to connect for a check of the node itself: HOST, HOST:PORT, or the absolute path of a socket."`
 	User         string             `vipward:"user,required" doc:"User to log in as."`
 	Password     sdk.Secret         `vipward:"password" doc:"Password of the user."`
 	PasswordFile string             `vipward:"password_file" doc:"File that holds the password; read for each run."`
 	Database     string             `vipward:"database" doc:"Database to use."`
-	Query        string             `vipward:"query" doc:"Query to make."`
-	Expect       string             `vipward:"expect" doc:"Text that the first column of the first row must be. Default: any, or no row."`
-	ExpectRE     string             `vipward:"expect_regexp" doc:"Regular expression (RE2) that it must match."`
 	ReadOnly     string             `vipward:"read_only" one_of:"on,off" doc:"What read_only must be."`
 	Role         string             `vipward:"role" one_of:"writer,reader" doc:"writer: read_only and super_read_only are off. reader: a replica that replicates."`
 	AllowWriter  bool               `vipward:"allow_writer" doc:"A reader may be a server that replicates from nobody and that is not read-only."`
@@ -34,8 +31,7 @@ type Config struct {
 	Galera       *Galera            `vipward:"galera,block" doc:"The server must be a synced node of a Galera cluster."`
 	TLS          *tlsclient.Options `vipward:"tls,block" doc:"Speak TLS, or fail."`
 
-	expect *regexp.Regexp
-	tls    *tls.Config
+	tls *tls.Config
 }
 
 // Galera is the block galera.
@@ -52,27 +48,17 @@ func (c *Config) Validate() error {
 			all = append(all, sdk.PathError(errors.New(why), attribute))
 		}
 	}
-	wrong(c.Query == "" && (c.Expect != "" || c.ExpectRE != ""), "query", "there is something to expect and no query")
-	wrong(c.Expect != "" && c.ExpectRE != "", "expect", "expect and expect_regexp exclude each other")
 	wrong(c.MaxLag > 0 && !c.replicates(), "max_lag", `only a replica lags: set role = "reader" or replication = true`)
 	wrong(c.AllowWriter && c.Role != "reader", "allow_writer", `it is for role = "reader"`)
 	wrong(c.AllowWriter && c.Replication, "allow_writer", "a writer does not replicate, which replication = true wants")
 	wrong(c.ReadOnly == "on" && c.Role == "writer", "read_only", "a writer is not read-only")
-	if _, err := regexp.Compile(c.ExpectRE); err != nil {
-		all = append(all, sdk.PathError(fmt.Errorf("no regular expression: %w", err), "expect_regexp"))
-	}
-	all = append(all, sdk.PathError(access.CheckAddress(c.Address), "address"), access.CheckPassword(c.Password, c.PasswordFile), c.TLS.Validate("tls"))
+	all = append(all, c.Question.Validate(), sdk.PathError(access.CheckAddress(c.Address), "address"), access.CheckPassword(c.Password, c.PasswordFile), c.TLS.Validate("tls"))
 	return errors.Join(all...)
 }
 
 // Open compiles the expression and reads the certificates.
 func (c *Config) Open(context.Context) error {
-	switch {
-	case c.Expect != "":
-		c.expect = regexp.MustCompile("^(?s:" + regexp.QuoteMeta(c.Expect) + ")$")
-	case c.ExpectRE != "":
-		c.expect = regexp.MustCompile(c.ExpectRE) // Validate compiled it
-	}
+	c.Prepare()
 	if c.TLS == nil {
 		return nil
 	}

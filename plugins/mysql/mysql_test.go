@@ -13,6 +13,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/vipward/vipward/sdk"
+	"github.com/vipward/vipward/sdk/access"
 	"github.com/vipward/vipward/sdk/plugintest"
 	"github.com/vipward/vipward/sdk/tlsclient"
 	"github.com/vipward/vipward/tests/servers"
@@ -227,9 +228,9 @@ func TestValidatePointsAtTheFault(t *testing.T) {
 		want   string
 	}{
 		{Config{}, ""},
-		{Config{Expect: "1"}, "query: there is something to expect and no query"},
-		{Config{Query: "q", Expect: "1", ExpectRE: "1"}, "expect: expect and expect_regexp exclude each other"},
-		{Config{Query: "q", ExpectRE: "("}, "expect_regexp: no regular expression: error parsing regexp: missing closing ): `(`"},
+		{Config{Question: access.Question{Expect: "1"}}, "query: there is something to expect and no query"},
+		{Config{Question: access.Question{Query: "q", Expect: "1", ExpectRE: "1"}}, "expect: expect and expect_regexp exclude each other"},
+		{Config{Question: access.Question{Query: "q", ExpectRE: "("}}, "expect_regexp: no regular expression: error parsing regexp: missing closing ): `(`"},
 		{Config{MaxLag: time.Second}, `max_lag: only a replica lags: set role = "reader" or replication = true`},
 		{Config{MaxLag: time.Second, Replication: true}, ""},
 		{Config{AllowWriter: true}, `allow_writer: it is for role = "reader"`},

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vipward/vipward/sdk/access"
 	"github.com/vipward/vipward/sdk/plugintest"
 	"github.com/vipward/vipward/sdk/tlsclient"
 	"github.com/vipward/vipward/tests/servers"
@@ -86,17 +87,17 @@ func answers(t *testing.T, m *servers.MariaDB) {
 		{"a database", Config{Database: "shop"}, ample, "pass"},
 		{"a database that is not there", Config{Database: "gone"}, ample, "fail: log in as vipward: error 1049: Unknown database 'gone'"},
 		{"a database that the user may not see", Config{Database: "mysql"}, ample, "error: log in as vipward: error 1044: Access denied for user 'vipward'@'%' to database 'mysql'"},
-		{"a query", Config{Query: "SELECT name FROM shop.goods", Expect: "tea"}, ample, "pass"},
-		{"an answer that matches", Config{Query: "SELECT name FROM shop.goods", ExpectRE: "^t.a$"}, ample, "pass"},
-		{"a query whose answer nobody looks at", Config{Query: "SELECT 1 WHERE 1 = 0"}, ample, "pass"},
-		{"another answer", Config{Query: "SELECT name FROM shop.goods", Expect: "te"}, ample, `fail: SELECT name FROM shop.goods: "tea", want "te"`},
-		{"an answer that does not match", Config{Query: "SELECT 41 + 1", ExpectRE: "^7"}, ample, `fail: SELECT 41 + 1: "42", want a match of ^7`},
-		{"no row", Config{Query: "SELECT 1 WHERE 1 = 0", Expect: "1"}, ample, `fail: SELECT 1 WHERE 1 = 0: no row, want "1"`},
-		{"NULL", Config{Query: "SELECT name FROM shop.goods WHERE id = 2", Expect: "NULL"}, ample, "pass"},
-		{"a table that is not there", Config{Query: "SELECT 1 FROM shop.gone"}, ample, "fail: SELECT 1 FROM shop.gone: error 1146: Table 'shop.gone' doesn't exist"},
-		{"a query that is none", Config{Query: "SELCT 1"}, ample, "error: SELCT 1: error 1064: "},
-		{"a table that the user may not read", Config{User: "bare", Query: "SELECT 1 FROM shop.goods"}, ample, "error: SELECT 1 FROM shop.goods: error 1142: "},
-		{"a slow query", Config{Query: "SELECT SLEEP(300)"}, soon, "fail: SELECT SLEEP(300): no answer in time"},
+		{"a query", Config{Question: access.Question{Query: "SELECT name FROM shop.goods", Expect: "tea"}}, ample, "pass"},
+		{"an answer that matches", Config{Question: access.Question{Query: "SELECT name FROM shop.goods", ExpectRE: "^t.a$"}}, ample, "pass"},
+		{"a query whose answer nobody looks at", Config{Question: access.Question{Query: "SELECT 1 WHERE 1 = 0"}}, ample, "pass"},
+		{"another answer", Config{Question: access.Question{Query: "SELECT name FROM shop.goods", Expect: "te"}}, ample, `fail: SELECT name FROM shop.goods: "tea", want "te"`},
+		{"an answer that does not match", Config{Question: access.Question{Query: "SELECT 41 + 1", ExpectRE: "^7"}}, ample, `fail: SELECT 41 + 1: "42", want a match of ^7`},
+		{"no row", Config{Question: access.Question{Query: "SELECT 1 WHERE 1 = 0", Expect: "1"}}, ample, `fail: SELECT 1 WHERE 1 = 0: no row, want "1"`},
+		{"NULL", Config{Question: access.Question{Query: "SELECT name FROM shop.goods WHERE id = 2", Expect: "NULL"}}, ample, "pass"},
+		{"a table that is not there", Config{Question: access.Question{Query: "SELECT 1 FROM shop.gone"}}, ample, "fail: SELECT 1 FROM shop.gone: error 1146: Table 'shop.gone' doesn't exist"},
+		{"a query that is none", Config{Question: access.Question{Query: "SELCT 1"}}, ample, "error: SELCT 1: error 1064: "},
+		{"a table that the user may not read", Config{User: "bare", Question: access.Question{Query: "SELECT 1 FROM shop.goods"}}, ample, "error: SELECT 1 FROM shop.goods: error 1142: "},
+		{"a slow query", Config{Question: access.Question{Query: "SELECT SLEEP(300)"}}, soon, "fail: SELECT SLEEP(300): no answer in time"},
 		{"no privilege to see the replication", Config{User: "bare", Role: "reader"}, ample, "error: ask for the replication: error 1227: "},
 		{"no replica", Config{Role: "reader"}, ample, "fail: no replication is configured, want a replica"},
 		{"no Galera", Config{Galera: &Galera{}}, ample, "fail: galera: the server is in no cluster"},
@@ -118,7 +119,7 @@ func answers(t *testing.T, m *servers.MariaDB) {
 }
 
 func overTLS(t *testing.T, m *servers.MariaDB) {
-	encrypted := Config{Query: "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'Ssl_cipher'", Expect: "1"}
+	encrypted := Config{Question: access.Question{Query: "SELECT VARIABLE_VALUE <> '' FROM information_schema.SESSION_STATUS WHERE VARIABLE_NAME = 'Ssl_cipher'", Expect: "1"}}
 	for _, tt := range []struct {
 		name string
 		tls  *tlsclient.Options
@@ -168,7 +169,7 @@ func manyConnections(t *testing.T, m *servers.MariaDB) {
 // leavesNothing looks at what the server itself counts, also of the slow query, which the server gives up.
 func leavesNothing(t *testing.T, m *servers.MariaDB) {
 	for range 10 {
-		if got := checked(t, m.Address, as(Config{Query: "SELECT 1", Role: "writer"}), ample); got != "pass" {
+		if got := checked(t, m.Address, as(Config{Question: access.Question{Query: "SELECT 1"}, Role: "writer"}), ample); got != "pass" {
 			t.Fatalf("check = %s, want pass", got)
 		}
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"strings"
 	"sync"
 	"time"
 
@@ -214,9 +213,4 @@ func (s *session) cause(err error) error {
 		return s.wire.err
 	}
 	return errForeign
-}
-
-// excerpt is the beginning of a text for a reason.
-func excerpt(s string) string {
-	return fmt.Sprintf("%q", strings.ToValidUTF8(s[:min(len(s), 80)], "?"))
 }

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
-	"fmt"
-	"regexp"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
@@ -17,15 +15,14 @@ import (
 
 // Config is the block of the checker.
 type Config struct {
+	access.Question
+
 	Port         uint16             `vipward:"port" min:"1" doc:"Port to connect to. Default: the target's own, or 5432."`
 	Address      string             `vipward:"address" doc:"Where to connect for a check of the node itself: HOST, HOST:PORT, or the absolute path of a socket."`
 	User         string             `vipward:"user,required" doc:"User to log in as."`
 	Password     sdk.Secret         `vipward:"password" doc:"Password of the user."`
 	PasswordFile string             `vipward:"password_file" doc:"File that holds the password; read for each run."`
 	Database     string             `vipward:"database" default:"postgres" doc:"Database to connect to."`
-	Query        string             `vipward:"query" doc:"Query to make."`
-	Expect       string             `vipward:"expect" doc:"Text that the first column of the first row must be. Default: any, or no row."`
-	ExpectRE     string             `vipward:"expect_regexp" doc:"Regular expression (RE2) that it must match."`
 	Role         string             `vipward:"role" one_of:"writer,reader" doc:"writer: not in recovery, and not read-only. reader: a standby that replicates."`
 	AllowWriter  bool               `vipward:"allow_writer" doc:"A reader may be the primary, too."`
 	MaxLag       time.Duration      `vipward:"max_lag" min:"1s" doc:"How far a standby may lag behind. Default: any."`
@@ -33,9 +30,8 @@ type Config struct {
 	MaxShare     int                `vipward:"max_connections_percent" min:"1" max:"100" doc:"Share of max_connections that may be in use. Default: any."`
 	TLS          *tlsclient.Options `vipward:"tls,block" doc:"Speak TLS, or fail."`
 
-	expect *regexp.Regexp
-	tls    *tls.Config
-	base   *pgconn.Config
+	tls  *tls.Config
+	base *pgconn.Config
 }
 
 // Validate reports what the attributes do not allow together.
@@ -46,25 +42,15 @@ func (c *Config) Validate() error {
 			all = append(all, sdk.PathError(errors.New(why), attribute))
 		}
 	}
-	wrong(c.Query == "" && (c.Expect != "" || c.ExpectRE != ""), "query", "there is something to expect and no query")
-	wrong(c.Expect != "" && c.ExpectRE != "", "expect", "expect and expect_regexp exclude each other")
 	wrong(c.MaxLag > 0 && c.Role != "reader", "max_lag", `only a standby lags: set role = "reader"`)
 	wrong(c.AllowWriter && c.Role != "reader", "allow_writer", `it is for role = "reader"`)
-	if _, err := regexp.Compile(c.ExpectRE); err != nil {
-		all = append(all, sdk.PathError(fmt.Errorf("no regular expression: %w", err), "expect_regexp"))
-	}
-	all = append(all, sdk.PathError(access.CheckAddress(c.Address), "address"), access.CheckPassword(c.Password, c.PasswordFile), c.TLS.Validate("tls"))
+	all = append(all, c.Question.Validate(), sdk.PathError(access.CheckAddress(c.Address), "address"), access.CheckPassword(c.Password, c.PasswordFile), c.TLS.Validate("tls"))
 	return errors.Join(all...)
 }
 
 // Open compiles the expression, reads the certificates, and prepares what all connections have in common.
 func (c *Config) Open(context.Context) error {
-	switch {
-	case c.Expect != "":
-		c.expect = regexp.MustCompile("^(?s:" + regexp.QuoteMeta(c.Expect) + ")$")
-	case c.ExpectRE != "":
-		c.expect = regexp.MustCompile(c.ExpectRE) // Validate compiled it
-	}
+	c.Prepare()
 	var err error
 	if c.base, err = baseOf(c); err != nil || c.TLS == nil {
 		return err

@@ -70,23 +70,8 @@ func (c *Config) ask(ctx context.Context, s *session) sdk.Result {
 	if err == nil {
 		err = s.exec(ctx, "COMMIT")
 	}
-	switch {
-	case err != nil:
+	if err != nil {
 		return s.verdict(c.Query, err)
-	case c.expect == nil:
-		return sdk.Pass()
-	case !found:
-		return sdk.Failf("%s: no row, want %s", c.Query, c.wanted())
-	case !c.expect.MatchString(value):
-		return sdk.Failf("%s: %s, want %s", c.Query, excerpt(value), c.wanted())
 	}
-	return sdk.Pass()
-}
-
-// wanted is what a query is expected to give, in words.
-func (c *Config) wanted() string {
-	if c.Expect != "" {
-		return excerpt(c.Expect)
-	}
-	return "a match of " + c.ExpectRE
+	return c.Judge(value, found)
 }

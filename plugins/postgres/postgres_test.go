@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/vipward/vipward/sdk"
+	"github.com/vipward/vipward/sdk/access"
 	"github.com/vipward/vipward/sdk/plugintest"
 	"github.com/vipward/vipward/sdk/tlsclient"
 	"github.com/vipward/vipward/tests/servers"
@@ -152,9 +153,9 @@ func TestValidatePointsAtTheFault(t *testing.T) {
 		want   string
 	}{
 		{Config{}, ""},
-		{Config{Expect: "1"}, "query: there is something to expect and no query"},
-		{Config{Query: "q", Expect: "1", ExpectRE: "1"}, "expect: expect and expect_regexp exclude each other"},
-		{Config{Query: "q", ExpectRE: "("}, "expect_regexp: no regular expression: error parsing regexp: missing closing ): `(`"},
+		{Config{Question: access.Question{Expect: "1"}}, "query: there is something to expect and no query"},
+		{Config{Question: access.Question{Query: "q", Expect: "1", ExpectRE: "1"}}, "expect: expect and expect_regexp exclude each other"},
+		{Config{Question: access.Question{Query: "q", ExpectRE: "("}}, "expect_regexp: no regular expression: error parsing regexp: missing closing ): `(`"},
 		{Config{MaxLag: time.Second}, `max_lag: only a standby lags: set role = "reader"`},
 		{Config{AllowWriter: true}, `allow_writer: it is for role = "reader"`},
 		{Config{Address: "db:x"}, `address: the port of "db:x" is no number from 1 to 65535`},

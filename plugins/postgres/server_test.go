@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vipward/vipward/sdk/access"
 	"github.com/vipward/vipward/sdk/plugintest"
 	"github.com/vipward/vipward/sdk/tlsclient"
 	"github.com/vipward/vipward/tests/servers"
@@ -79,18 +80,18 @@ func answers(t *testing.T, p *servers.Postgres) {
 		{"the wrong password", Config{Password: "wrong"}, ample, `error: log in as vipward: FATAL: password authentication failed for user "vipward" (28P01)`},
 		{"no such user", Config{User: "nobody"}, ample, `error: log in as nobody: FATAL: password authentication failed for user "nobody" (28P01)`},
 		{"a database that is not there", Config{Database: "gone"}, ample, `fail: log in as vipward: FATAL: database "gone" does not exist (3D000)`},
-		{"a query", Config{Query: "SELECT name FROM goods", Expect: "tea"}, ample, "pass"},
-		{"an answer that matches", Config{Query: "SELECT name FROM goods", ExpectRE: "^t.a$"}, ample, "pass"},
-		{"a query whose answer nobody looks at", Config{Query: "SELECT 1 WHERE false"}, ample, "pass"},
-		{"another answer", Config{Query: "SELECT name FROM goods", Expect: "te"}, ample, `fail: SELECT name FROM goods: "tea", want "te"`},
-		{"an answer that does not match", Config{Query: "SELECT 41 + 1", ExpectRE: "^7"}, ample, `fail: SELECT 41 + 1: "42", want a match of ^7`},
-		{"no row", Config{Query: "SELECT 1 WHERE false", Expect: "1"}, ample, `fail: SELECT 1 WHERE false: no row, want "1"`},
-		{"NULL", Config{Query: "SELECT name FROM goods WHERE id = 2", Expect: "NULL"}, ample, "pass"},
-		{"a table that is not there", Config{Query: "SELECT 1 FROM gone"}, ample, `fail: SELECT 1 FROM gone: ERROR: relation "gone" does not exist (42P01)`},
-		{"a query that is none", Config{Query: "SELCT 1"}, ample, `error: SELCT 1: ERROR: syntax error at or near "SELCT" (42601)`},
-		{"a table that the user may not read", Config{Query: "SELECT 1 FROM closed"}, ample, `error: SELECT 1 FROM closed: ERROR: permission denied for table closed (42501)`},
-		{"a slow query", Config{Query: "SELECT pg_sleep(300)"}, soon, "fail: SELECT pg_sleep(300): no answer in time"},
-		{"a row of two megabytes", Config{Query: "SELECT repeat('x', 2000000)", Expect: "x"}, ample, "fail: SELECT repeat('x', 2000000): a row is longer than 1048576 bytes"},
+		{"a query", Config{Question: access.Question{Query: "SELECT name FROM goods", Expect: "tea"}}, ample, "pass"},
+		{"an answer that matches", Config{Question: access.Question{Query: "SELECT name FROM goods", ExpectRE: "^t.a$"}}, ample, "pass"},
+		{"a query whose answer nobody looks at", Config{Question: access.Question{Query: "SELECT 1 WHERE false"}}, ample, "pass"},
+		{"another answer", Config{Question: access.Question{Query: "SELECT name FROM goods", Expect: "te"}}, ample, `fail: SELECT name FROM goods: "tea", want "te"`},
+		{"an answer that does not match", Config{Question: access.Question{Query: "SELECT 41 + 1", ExpectRE: "^7"}}, ample, `fail: SELECT 41 + 1: "42", want a match of ^7`},
+		{"no row", Config{Question: access.Question{Query: "SELECT 1 WHERE false", Expect: "1"}}, ample, `fail: SELECT 1 WHERE false: no row, want "1"`},
+		{"NULL", Config{Question: access.Question{Query: "SELECT name FROM goods WHERE id = 2", Expect: "NULL"}}, ample, "pass"},
+		{"a table that is not there", Config{Question: access.Question{Query: "SELECT 1 FROM gone"}}, ample, `fail: SELECT 1 FROM gone: ERROR: relation "gone" does not exist (42P01)`},
+		{"a query that is none", Config{Question: access.Question{Query: "SELCT 1"}}, ample, `error: SELCT 1: ERROR: syntax error at or near "SELCT" (42601)`},
+		{"a table that the user may not read", Config{Question: access.Question{Query: "SELECT 1 FROM closed"}}, ample, `error: SELECT 1 FROM closed: ERROR: permission denied for table closed (42501)`},
+		{"a slow query", Config{Question: access.Question{Query: "SELECT pg_sleep(300)"}}, soon, "fail: SELECT pg_sleep(300): no answer in time"},
+		{"a row of two megabytes", Config{Question: access.Question{Query: "SELECT repeat('x', 2000000)", Expect: "x"}}, ample, "fail: SELECT repeat('x', 2000000): a row is longer than 1048576 bytes"},
 		{"no standby", Config{Role: "reader"}, ample, "fail: the server is not in recovery, want a standby"},
 		{"no standby, which is fine", Config{Role: "reader", AllowWriter: true}, ample, "pass"},
 	} {
@@ -107,7 +108,7 @@ func answers(t *testing.T, p *servers.Postgres) {
 }
 
 func overTLS(t *testing.T, p *servers.Postgres) {
-	encrypted := Config{Query: "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", Expect: "t"}
+	encrypted := Config{Question: access.Question{Query: "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()", Expect: "t"}}
 	for _, tt := range []struct {
 		name string
 		tls  *tlsclient.Options
@@ -156,7 +157,7 @@ func manyConnections(t *testing.T, p *servers.Postgres) {
 // leavesNothing looks at what the server itself counts, also of the slow query, which the server gives up.
 func leavesNothing(t *testing.T, p *servers.Postgres) {
 	for range 10 {
-		if got := checked(t, p.Address, as(Config{Query: "SELECT 1", Role: "writer"}), ample); got != "pass" {
+		if got := checked(t, p.Address, as(Config{Question: access.Question{Query: "SELECT 1"}, Role: "writer"}), ample); got != "pass" {
 			t.Fatalf("check = %s, want pass", got)
 		}
 	}

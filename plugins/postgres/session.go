@@ -164,8 +164,3 @@ func cause(err error) error {
 
 // tooLong tells whether a message was longer than is taken.
 func tooLong(err error) bool { return errors.As(err, new(*pgproto3.ExceededMaxBodyLenErr)) }
-
-// excerpt is the beginning of a text for a reason.
-func excerpt(s string) string {
-	return fmt.Sprintf("%q", strings.ToValidUTF8(s[:min(len(s), 80)], "?"))
-}

@@ -5,7 +5,6 @@ package redis
 import (
 	"context"
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/vipward/vipward/sdk"
@@ -44,7 +43,7 @@ func (c *Config) judge(s *session, f figures) sdk.Result {
 	case err != nil:
 		return verdict("PING", err)
 	case pong != "PONG":
-		return sdk.Failf("PING: %s, want PONG", excerpt(pong))
+		return sdk.Failf("PING: %s, want PONG", access.Excerpt(pong))
 	case c.Role == "":
 		return sdk.Pass()
 	}
@@ -93,9 +92,4 @@ func verdict(what string, err error) sdk.Result {
 		return sdk.Errorf("%s: %v", what, err)
 	}
 	return sdk.Failf("%s: %s", what, access.Words(err))
-}
-
-// excerpt is the beginning of a text for a reason.
-func excerpt(s string) string {
-	return fmt.Sprintf("%q", strings.ToValidUTF8(s[:min(len(s), 80)], "?"))
 }

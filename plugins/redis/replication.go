@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/sdk"
+	"github.com/vipward/vipward/sdk/access"
 )
 
 // info is the section replication of INFO, by name.
@@ -63,7 +64,7 @@ func (c *Config) judgeReplication(i info, f figures) sdk.Result {
 	i.report(f)
 	switch {
 	case i["role"] != "master" && i["role"] != "slave":
-		return sdk.Failf("INFO: the role is %s, want a %s", excerpt(i["role"]), c.Role)
+		return sdk.Failf("INFO: the role is %s, want a %s", access.Excerpt(i["role"]), c.Role)
 	case c.Role == "master" && i["role"] == "slave":
 		return sdk.Failf("the server is a replica of %s, want a master", i.master())
 	case c.Role == "master":

@@ -2,7 +2,6 @@ package witnesshttp
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -10,8 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -154,22 +151,5 @@ func TestWhatIsRefused(t *testing.T) {
 // TestManyClaimants has many nodes ask at once, over the wire: one of them has the claim at a time.
 func TestManyClaimants(t *testing.T) {
 	w := test(t, map[string]any{"url": serve(t, key), "key": key})
-	var holders atomic.Int32
-	var all sync.WaitGroup
-	for n := range 16 {
-		all.Go(func() {
-			mine := w.Node(fmt.Sprint("lb", n)).TTL(5 * time.Second)
-			for range 20 {
-				if mine.Acquire().Verdict() != "granted" {
-					continue
-				}
-				if k := holders.Add(1); k != 1 {
-					t.Errorf("%d nodes have it", k)
-				}
-				holders.Add(-1)
-				mine.Release().Granted()
-			}
-		})
-	}
-	all.Wait()
+	w.TTL(5 * time.Second).Exclusive()
 }

@@ -2,7 +2,10 @@ package plugintest
 
 import (
 	"context"
+	"fmt"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,6 +57,34 @@ func (w WitnessTest) Invalid(path, part string) {
 
 // Conformance runs the suite of vipward plugin test, with this configuration.
 func (w WitnessTest) Conformance() { w.t.Helper(); w.conformance() }
+
+// Exclusive has many nodes claim and release the same at once, and wants one of them to hold it at a time.
+func (w WitnessTest) Exclusive() {
+	w.t.Helper()
+	const nodes, rounds = 12, 20
+	var holders, grants atomic.Int32
+	var all sync.WaitGroup
+	for n := range nodes {
+		mine := w.Node(fmt.Sprint("rival", n))
+		all.Go(func() {
+			for range rounds {
+				if mine.Acquire().Verdict() != "granted" {
+					continue
+				}
+				grants.Add(1)
+				if k := holders.Add(1); k != 1 {
+					w.t.Errorf("%d nodes hold %s", k, w.claim)
+				}
+				holders.Add(-1)
+				mine.Release().Granted()
+			}
+		})
+	}
+	all.Wait()
+	if grants.Load() == 0 {
+		w.t.Error("nobody was granted the claim once: that it is exclusive is not shown")
+	}
+}
 
 // Acquire calls Acquire.
 func (w WitnessTest) Acquire() WitnessResult {
