@@ -57,8 +57,8 @@ func (a *serviceApplier) leave(ops []desired.ServiceOp, repairing bool) {
 	for _, op := range ops {
 		e := endpoint{op.Service.ServiceKey, op.Destination.Address}
 		until, known := before[e]
-		if !known {
-			until = now.Add(op.Service.Drain)
+		if most := now.Add(op.Service.Drain); !known || until.After(most) {
+			until = most
 		}
 		a.leaving[e] = until
 		if op.Destination.Weight > 0 {
@@ -161,10 +161,10 @@ func (a *serviceApplier) openConnections(ops []desired.ServiceOp) map[endpoint]u
 	return open
 }
 
-// leavers are those that leave, sorted.
-func (a *serviceApplier) leavers() []node.Leaving {
-	out := make([]node.Leaving, 0, len(a.leaving))
-	for e, until := range a.leaving {
+// sorted are those that leave, in the order of their services.
+func (l leaving) sorted() []node.Leaving {
+	out := make([]node.Leaving, 0, len(l))
+	for e, until := range l {
 		out = append(out, node.Leaving{Service: e.service, Server: e.server, Until: until})
 	}
 	slices.SortFunc(out, func(x, y node.Leaving) int { return cmp.Or(x.Service.Compare(y.Service), x.Server.Compare(y.Server)) })

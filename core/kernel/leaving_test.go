@@ -228,6 +228,27 @@ func TestServiceLeavesOverARestart(t *testing.T) {
 	})
 }
 
+// A restart gives those that leave no more time.
+func TestServerLeavesInItsTimeOverARestart(t *testing.T) {
+	table, path := &fakeIPVS{}, filepath.Join(t.TempDir(), "services.json")
+	direct(t, table, path, func(d *director) {
+		d.wish(draining(5*time.Minute, "10.0.0.11:80", "10.0.0.12:80"))
+		d.wish(draining(5*time.Minute, "10.0.0.11:80"))
+	})
+	table.asked()
+	direct(t, table, path, func(d *director) { // the clock of each begins at the same instant
+		d.after(4 * time.Minute)
+		d.wish(draining(5*time.Minute, "10.0.0.11:80"))
+		d.after(59 * time.Second)
+		d.expect()
+		d.after(2 * time.Second)
+		d.expect(removeB)
+		if got := d.leaving(); got != "10.0.0.12:80 left with 7; " {
+			t.Errorf("reported %q", got)
+		}
+	})
+}
+
 func TestServiceLeavesAtOnce(t *testing.T) {
 	vip := []netip.Addr{netip.MustParseAddr("10.0.0.1")}
 	for name, tt := range map[string]struct {

@@ -25,6 +25,8 @@ type owned struct {
 	before *desired.Timeouts
 	// syncs are the daemons for the synchronisation of connections that are ours.
 	syncs []desired.SyncRole
+	// leaving are the real servers that leave, and until when they may: a restart gives them no more time.
+	leaving leaving
 }
 
 // ownedFile is the form of the file.
@@ -35,6 +37,16 @@ type ownedFile struct {
 	Timeouts *desired.Timeouts `json:"timeouts,omitempty"`
 	// Syncs are the roles of our daemons that synchronise connections.
 	Syncs []desired.SyncRole `json:"syncs,omitempty"`
+	// Leaving are the real servers that leave.
+	Leaving []ownedLeaving `json:"leaving,omitempty"`
+}
+
+type ownedLeaving struct {
+	Address  netip.AddrPort   `json:"address"`
+	Protocol desired.Protocol `json:"protocol"`
+	Mark     uint32           `json:"mark,omitempty"`
+	Server   netip.AddrPort   `json:"real_server"`
+	Until    time.Time        `json:"until"`
 }
 
 type ownedEntry struct {
@@ -47,7 +59,7 @@ type ownedEntry struct {
 
 // readOwned reads the file; one that does not exist is empty.
 func readOwned(path string) (*owned, error) {
-	o := &owned{path: path, keys: map[desired.ServiceKey]time.Duration{}}
+	o := &owned{path: path, keys: map[desired.ServiceKey]time.Duration{}, leaving: leaving{}}
 	if path == "" {
 		return o, nil
 	}
@@ -64,6 +76,9 @@ func readOwned(path string) (*owned, error) {
 	}
 	for _, k := range f.Services {
 		o.keys[desired.ServiceKey{Address: k.Address, Protocol: k.Protocol, Mark: k.Mark}] = k.Drain
+	}
+	for _, l := range f.Leaving {
+		o.leaving[endpoint{desired.ServiceKey{Address: l.Address, Protocol: l.Protocol, Mark: l.Mark}, l.Server}] = l.Until
 	}
 	o.before, o.syncs = f.Timeouts, f.Syncs
 	return o, nil
@@ -93,6 +108,15 @@ func (o *owned) setSyncs(roles []desired.SyncRole) error {
 	return o.save()
 }
 
+// setLeaving remembers which real servers leave. It writes to the disk only what is new there.
+func (o *owned) setLeaving(all leaving) error {
+	if maps.EqualFunc(all, o.leaving, time.Time.Equal) {
+		return nil
+	}
+	o.leaving = maps.Clone(all)
+	return o.save()
+}
+
 func sortedRoles(roles map[desired.SyncRole]bool) []desired.SyncRole {
 	return slices.Sorted(maps.Keys(roles))
 }
@@ -104,6 +128,9 @@ func (o *owned) save() error {
 	f := ownedFile{Version: 1, Services: []ownedEntry{}, Timeouts: o.before, Syncs: o.syncs}
 	for _, k := range slices.SortedFunc(maps.Keys(o.keys), desired.ServiceKey.Compare) {
 		f.Services = append(f.Services, ownedEntry{k.Address, k.Protocol, k.Mark, o.keys[k]})
+	}
+	for _, l := range o.leaving.sorted() {
+		f.Leaving = append(f.Leaving, ownedLeaving{l.Service.Address, l.Service.Protocol, l.Service.Mark, l.Server, l.Until.Round(0)})
 	}
 	b, err := json.MarshalIndent(f, "", "\t")
 	if err != nil {

@@ -104,7 +104,10 @@ func (s *Services) Run(ctx context.Context) error {
 	if err != nil {
 		s.opt.Logger.Warn("services that a former run has left and nobody wishes for any more stay in IPVS", "error", err)
 	}
-	a := &serviceApplier{backend: &backend{dial: s.dial}, owned: own, log: s.opt.Logger, sysctl: s.sysctl, module: s.module, look: s.look, now: time.Now}
+	a := &serviceApplier{
+		backend: &backend{dial: s.dial}, owned: own, log: s.opt.Logger, sysctl: s.sysctl, module: s.module, look: s.look, now: time.Now,
+		leaving: maps.Clone(own.leaving),
+	}
 	defer a.backend.close()
 	timer := time.NewTimer(pollEvery)
 	defer timer.Stop()
@@ -246,6 +249,9 @@ func (a *serviceApplier) apply(repairing bool) error {
 		}
 	}
 	a.leave(slow, repairing)
+	if err := a.owned.setLeaving(a.leaving); err != nil {
+		a.log.Warn("after a restart, the real servers that leave get their whole time again", "error", err)
+	}
 	for _, s := range a.end(ended) {
 		wanted[s.ServiceKey] = s.Drain
 	}
@@ -351,7 +357,7 @@ func describe(op desired.ServiceOp) string {
 // report says what is new since the last one, and whether anything is.
 func (a *serviceApplier) report() (node.ServicesApplied, bool) {
 	r := node.ServicesApplied{
-		Error: a.err, Failed: a.failures(), Repaired: a.repaired, Lacks: a.lacks, Sync: a.synced, SyncError: a.unsynced, Leaving: a.leavers(), Left: a.left,
+		Error: a.err, Failed: a.failures(), Repaired: a.repaired, Lacks: a.lacks, Sync: a.synced, SyncError: a.unsynced, Leaving: a.leaving.sorted(), Left: a.left,
 	}
 	t := a.told
 	same := r.Error == t.Error && maps.Equal(r.Failed, t.Failed) && slices.Equal(r.Lacks, t.Lacks) && r.Sync == t.Sync && r.SyncError == t.SyncError &&
