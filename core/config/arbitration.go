@@ -152,8 +152,8 @@ func (b *block) checkWitness(a *arbitration) {
 	}
 	k := slices.Index(known, a.witness)
 	if k < 0 {
-		b.fault(b.where("witness"), "no witness %q", a.witness).because("The witnesses are %s.%s Declare it with a block witness \"KIND\" %q.",
-			list(known), suggest(a.witness, known), a.witness)
+		b.fault(b.where("witness"), "no witness %q", a.witness).because("%s Declare it with a block witness \"KIND\" %q.",
+			thereAre("witnesses", a.witness, known), a.witness)
 		return
 	}
 	if w := b.cfg.Witnesses[k]; w.Timeout > a.ttl/3 {

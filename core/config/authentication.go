@@ -2,12 +2,15 @@ package config
 
 import (
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/vipward/vipward/core/vrrp"
@@ -110,7 +113,10 @@ func (b *block) secret() vrrp.Secret {
 	case b.given("key_file"):
 		text, err := readKeyFile(b.path("key_file"))
 		if err != nil {
-			b.fault(b.where("key_file"), "the key cannot be read").because("%v", err)
+			r := b.fault(b.where("key_file"), "the key cannot be read")
+			if r.because("%v", err); errors.Is(err, fs.ErrNotExist) {
+				r.because("%v. Make one for all nodes with: (umask 077; echo hex:$(openssl rand -hex 32) >%s)", err, b.path("key_file"))
+			}
 			return ""
 		}
 		return b.parseKey("key_file", text)
@@ -151,7 +157,7 @@ func (b *block) parseKey(name, text string) vrrp.Secret {
 
 // readKeyFile reads a key without the end of its line. A file that others can read keeps no secret.
 func readKeyFile(path string) (string, error) {
-	f, err := os.Open(path)
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a pipe would be waited for
 	if err != nil {
 		return "", err
 	}

@@ -111,6 +111,9 @@ func (b *block) evaluate(name, node string) (value, bool) {
 	if node == b.opt.Node {
 		b.addHCL(diags, spec{})
 	}
+	if diags.HasErrors() {
+		b.broken = append(b.broken, a.Expr.Range())
+	}
 	v, _ = v.UnmarkDeep()
 	return value{v, a.Expr, a.Expr.Range()}, !diags.HasErrors() && v.IsKnown()
 }
@@ -162,6 +165,7 @@ func (b *block) checkNodes(name string, v value) {
 	if _, ok := entries[b.opt.Node]; !ok {
 		b.fault(v.at, "%s leaves out the node %q", name, b.opt.Node).because(
 			"A map by node has a value for each of %s; for one value for all write it without a map.", list(nodes))
+		b.broken = append(b.broken, v.at)
 	}
 }
 

@@ -70,12 +70,16 @@ func (b *block) notify() []string {
 	names, places := b.names("notify")
 	for i, n := range names {
 		if !b.loading.notifiers[n] {
-			known := sorted(b.loading.notifiers)
-			b.fault(places[i], "no notifier %q", n).because("The notifiers are %s.%s Declare it with a block notifier \"KIND\" %q.",
-				list(known), suggest(n, known), n)
+			b.noNotifier(places[i], n)
 		}
 	}
 	return names
+}
+
+// noNotifier reports the name of a notifier that is not declared.
+func (b *block) noNotifier(at hcl.Range, name string) {
+	b.fault(at, "no notifier %q", name).because("%s Declare it with a block notifier \"KIND\" %q.",
+		thereAre("notifiers", name, sorted(b.loading.notifiers)), name)
 }
 
 func sorted[V any](m map[string]V) []string {

@@ -55,7 +55,7 @@ func (b *block) devices() []string {
 		k := slices.IndexFunc(b.cfg.Fencers, func(f Fencer) bool { return f.Name == n })
 		switch {
 		case k < 0:
-			b.fault(places[i], "no fencer %q", n).because("The fencers are %s.%s Declare it with a block fencer \"KIND\" %q.", list(known), suggest(n, known), n)
+			b.fault(places[i], "no fencer %q", n).because("%s Declare it with a block fencer \"KIND\" %q.", thereAre("fencers", n, known), n)
 		default:
 			all += b.cfg.Fencers[k].Timeout
 		}
@@ -99,7 +99,7 @@ func (l *loading) checkFencedNodes() {
 	}
 	for _, f := range l.fencing {
 		for _, name := range l.nodeNames() {
-			if armed(f.node) && !armed(name) && len(l.nodes) == 2 {
+			if armed(f.node) && !armed(name) && len(l.nodes) == 2 && slices.Contains(l.nodeNames(), f.node) {
 				l.warn(f.at, "node %q can be fenced, and %q cannot", f.node, name).because(
 					"The block says how the other node takes %s off. Add a block fencing %q with its fencers, or a takeover from %s waits for nothing.", f.node, name, name)
 			}

@@ -47,7 +47,7 @@ func (g *group) join(name string, at hcl.Range) {
 		for _, i := range b.instances {
 			known = append(known, i.Name)
 		}
-		b.fault(at, "no vrrp_instance %q", name).because("The instances are %s.%s", list(known), suggest(name, known))
+		b.fault(at, "no vrrp_instance %q", name).because("%s", thereAre("instances", name, known))
 		return
 	}
 	i := b.instances[k]

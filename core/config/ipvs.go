@@ -160,7 +160,7 @@ func (l *loading) checkSync() {
 			for _, i := range l.instances {
 				known = append(known, i.Name)
 			}
-			l.fault(s.where("instance"), "no vrrp_instance %q", s.Instance).because("The instances are %s.%s", list(known), suggest(s.Instance, known))
+			l.fault(s.where("instance"), "no vrrp_instance %q", s.Instance).because("%s", thereAre("instances", s.Instance, known))
 		}
 		return
 	}

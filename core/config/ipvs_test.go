@@ -42,7 +42,7 @@ func TestSysctlsOfServices(t *testing.T) {
 	const sysctls = "ipvs {\n sysctl = { conn_reuse_mode = 1, \"net.ipv4.ip_forward\" = \"1\", \"net.ipv4.conf.eth0/100.rp_filter\" = 2 }\n}\n"
 	persistent := serviceWith("address = \"10.0.0.100:80\"\n forward = \"nat\"\n persistence = \"1m\"\n real_server \"10.0.0.11:80\" {}")
 	for _, tt := range []struct{ name, text, want string }{
-		{"none", "", "[]"},
+		{"none", "ipvs {}\n", "[]"},
 		{"as an operator wants them", sysctls, "[{net/ipv4/vs/conn_reuse_mode 1} {net/ipv4/conf/eth0.100/rp_filter 2} {net/ipv4/ip_forward 1}]"},
 		{"with persistence", persistent, "[{net/ipv4/vs/expire_quiescent_template 1}]"},
 		{"an operator's word goes before", persistent + "ipvs {\n sysctl = { expire_quiescent_template = 0 }\n}", "[{net/ipv4/vs/expire_quiescent_template 0}]"},

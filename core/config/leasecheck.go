@@ -8,7 +8,7 @@ import (
 	"github.com/vipward/vipward/core/vrrp"
 )
 
-// checkLease warns of a lease that leaves two owners when this node's daemon dies. A lone node has nobody to make room for, and
+// checkLease reports a lease that leaves two owners when this node's daemon dies. A lone node has nobody to make room for, and
 // below 1s, the kernel's least, a lease is a fast one.
 func (l *loading) checkLease(i *instance) {
 	if len(l.nodes) < 2 {
@@ -26,8 +26,8 @@ func (l *loading) checkLease(i *instance) {
 				"The peer takes over at once when the daemon dies, and nothing takes the VIPs from this node: both answer. Remove lease = \"off\".")
 		}
 	case lease.For > max(down, time.Second):
-		l.warn(at, "a lease of %v outlasts the takeover after %v", lease.For, down.Round(time.Millisecond)).because(
-			"When the daemon dies, both nodes answer for the VIPs until the lease ends. Write lease = \"auto\", or a shorter one.")
+		i.block.fault(at, "a lease of %v outlasts the takeover after %v", lease.For, down.Round(time.Millisecond)).because(
+			"When the daemon dies, the VIPs stay on its node until the lease ends, and the peer wants them before that. Write lease = \"auto\", or a shorter one.")
 	}
 }
 
@@ -49,7 +49,7 @@ func (l *loading) checkFastLease(i *instance, down time.Duration) {
 			"The peer takes over after %v, and asks before that who answers: a lease that ends in time would end before the next advert. Make advert_interval longer, or write lease = \"auto\".",
 			down.Round(time.Millisecond))
 	case !i.Lease.Auto && lease > most:
-		l.warn(at, "a lease of %v is too long for the takeover after %v", lease, down.Round(time.Millisecond)).because(
+		i.block.fault(at, "a lease of %v is too long for the takeover after %v", lease, down.Round(time.Millisecond)).because(
 			"Before it takes over the peer finds that this node still answers, and waits until it does not. Write lease = \"fast\", or at most %v.", most)
 	case fits:
 		l.warn(at, "a fast lease gains nothing with adverts every %v", interval).because(

@@ -108,6 +108,7 @@ type loading struct {
 	lock    *LockFile
 	diags   hcl.Diagnostics
 	misread []hcl.Range // references that have been reported: see checkReferences
+	broken  []hcl.Range // values that could not be had, which has been reported; what is said of them after that is an echo
 
 	cfg             Config
 	nodes           []nodeDecl
@@ -152,6 +153,7 @@ func (l *loading) run() {
 		return
 	}
 	kids := l.blocks()
+	l.checkEmpty(kids)
 	l.readDaemon(kids)
 	l.readCheckers(kids)
 	l.readNotifiers(kids)
@@ -189,6 +191,14 @@ func (l *loading) blocks() map[string][]kid {
 		}
 	}
 	return kids
+}
+
+// checkEmpty warns of a configuration with nothing in it, which a file becomes that was cut off.
+func (l *loading) checkEmpty(kids map[string][]kid) {
+	if len(kids) == 0 && !l.diags.HasErrors() {
+		l.warn(hcl.Range{Filename: l.sources[0].name, Start: hcl.InitialPos, End: hcl.InitialPos}, "the configuration is empty").because(
+			"A daemon with it holds no address and serves nothing, and a reload to it lets go of all that there is. Begin with a block vrrp_instance or virtual_server.")
+	}
 }
 
 // once reports a block whose type and labels are there already.

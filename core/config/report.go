@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -28,7 +29,9 @@ func (l *loading) warn(at hcl.Range, format string, args ...any) report {
 
 func (l *loading) report(severity hcl.DiagnosticSeverity, at hcl.Range, summary string) report {
 	d := &hcl.Diagnostic{Severity: severity, Summary: summary, Subject: &at}
-	l.diags = append(l.diags, d)
+	if !slices.Contains(l.broken, at) {
+		l.diags = append(l.diags, d)
+	}
 	return report{d}
 }
 
@@ -76,7 +79,11 @@ func (l *loading) explainUnsupported(d hcl.Diagnostic, s spec) *hcl.Diagnostic {
 		d.Detail = fmt.Sprintf("%s is the name in keepalived. Write %s.", name, ours)
 	case strings.Contains(d.Detail, "Did you mean"):
 	default:
-		d.Detail += " " + s.offers()
+		names := s.attrs
+		if d.Summary == "Unsupported block type" {
+			names = s.blockTypes()
+		}
+		d.Detail += cmp.Or(suggest(name, names), " "+s.offers()) // HCL suggests no attribute that is there already
 	}
 	return &d
 }
@@ -99,6 +106,14 @@ func (l *loading) textAt(r hcl.Range) string {
 		}
 	}
 	return ""
+}
+
+// thereAre says which names there are, for a message about one that is not: "The checkers are a and b.", with a suggestion.
+func thereAre(kind, given string, names []string) string {
+	if len(names) == 0 {
+		return fmt.Sprintf("There are no %s.", kind)
+	}
+	return fmt.Sprintf("The %s are %s.%s", kind, list(names), suggest(given, names))
 }
 
 // suggest is the one of the names that given was probably meant to be, as a sentence with a space before it; or nothing.

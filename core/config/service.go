@@ -145,8 +145,7 @@ func (b *block) hears(name string) []string {
 	for k, n := range names {
 		i := slices.IndexFunc(b.cfg.Notifiers, func(c Notifier) bool { return c.Name == n })
 		if i < 0 {
-			known := sorted(b.notifiers)
-			b.fault(places[k], "no notifier %q", n).because("The notifiers are %s.%s", list(known), suggest(n, known))
+			b.noNotifier(places[k], n)
 			continue
 		}
 		if c := &b.cfg.Notifiers[i]; !slices.Contains(c.Kinds, event.Service) {

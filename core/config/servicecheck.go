@@ -85,7 +85,7 @@ func (l *loading) checkTrackedServices() {
 	}
 	for _, t := range l.trackedServices {
 		if !slices.Contains(known, t.name) {
-			l.fault(t.at, "no virtual_server %q", t.name).because("The virtual servers are %s.%s", list(known), suggest(t.name, known))
+			l.fault(t.at, "no virtual_server %q", t.name).because("%s", thereAre("virtual servers", t.name, known))
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -89,13 +90,22 @@ func sourceNames(path string) ([]string, error) {
 }
 
 // readFile reads one byte more than is allowed, so that a file that is too large is seen as such and no device fills the memory.
+// A pipe is read, but not waited for.
 func readFile(name string) ([]byte, error) {
-	f, err := os.Open(name)
+	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	return io.ReadAll(io.LimitReader(f, maxFile+1))
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) == 0 && info.Mode()&fs.ModeNamedPipe != 0 {
+		return nil, errors.New("it is a pipe that nobody writes to")
+	}
+	return text, err
 }
 
 func unreadable(path string, err error) *hcl.Diagnostic {

@@ -45,10 +45,7 @@ func (s spec) with(o spec) spec {
 
 // offers says what the block takes, for a message.
 func (s spec) offers() string {
-	var blocks []string
-	for _, b := range s.blocks {
-		blocks = append(blocks, b.Type)
-	}
+	blocks := s.blockTypes()
 	switch {
 	case len(s.attrs) == 0 && len(blocks) == 0:
 		return ""
@@ -58,6 +55,13 @@ func (s spec) offers() string {
 		return "The blocks are " + list(blocks) + "."
 	}
 	return "Its attributes are " + list(s.attrs) + "; its blocks are " + list(blocks) + "."
+}
+
+func (s spec) blockTypes() (out []string) {
+	for _, b := range s.blocks {
+		out = append(out, b.Type)
+	}
+	return out
 }
 
 func header(blockType string, labels ...string) hcl.BlockHeaderSchema {

@@ -31,6 +31,7 @@ func (b *block) text(name, otherwise string) string {
 
 func (b *block) wrongType(at hcl.Range, name, want string, got cty.Value) {
 	b.fault(at, "%s is not %s", name, want).because("It is %s. Write %s.", friendly(got.Type()), want)
+	b.broken = append(b.broken, at)
 }
 
 // friendly names a type as people say it.

@@ -37,7 +37,8 @@ func (l *loading) nearVIP(ip netip.Addr) bool {
 	})
 }
 
-// checkReach reports references that are VIPs, and warns of those that are on no network of which the configuration tells.
+// checkReach reports references that are VIPs, and those that are on no network of which the configuration tells: nobody asks them,
+// and a node that is cut off would not notice.
 func (l *loading) checkReach() {
 	for _, r := range l.arbitration.references {
 		known, near := 0, false
@@ -54,10 +55,12 @@ func (l *loading) checkReach() {
 				}
 			}
 		}
-		near = near || slices.ContainsFunc(l.nodes, func(n nodeDecl) bool { return neighbours(n.ip, r.Addr) })
+		near = near || slices.ContainsFunc(l.cfg.Nodes, func(n Node) bool {
+			return neighbours(n.Address, r.Addr) || slices.ContainsFunc(n.Heartbeats, func(p heartbeat.Path) bool { return neighbours(p.Address, r.Addr) })
+		})
 		if known > 0 && !near {
-			l.warn(r.at, "reference %v is on no network of a VIP", r).because(
-				"References are asked by ARP or neighbour discovery, on a network that this node is on. Name addresses of that network, such as its router's.")
+			l.fault(r.at, "reference %v is on no network of the pair", r).because(
+				"References are asked by ARP or neighbour discovery, so that only a network can tell that this node is on. Name addresses of the VIPs' network, such as its router's.")
 		}
 	}
 }

@@ -23,7 +23,7 @@ func TestReferencesThatNobodyCanAsk(t *testing.T) {
 		line       int
 		want       string // nothing for no warning
 	}{
-		{"a reference elsewhere", end + `arbitration { references = ["192.0.2.9"] }`, 10, "reference 192.0.2.9 is on no network of a VIP"},
+		{"a reference elsewhere", end + `arbitration { references = ["192.0.2.9"] }`, 10, "Error: reference 192.0.2.9 is on no network of the pair"},
 		{"a reference that is a VIP", end + `arbitration { references = ["10.0.0.254", "10.0.0.100"] }`, 10, `reference 10.0.0.100 is a VIP of vrrp_instance "web"`},
 		{"a reference on the VIP's network", end + `arbitration { references = ["10.0.0.254"] }`, 0, ""},
 	} {

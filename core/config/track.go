@@ -73,6 +73,6 @@ func (b *block) useChecker(name string) {
 		return
 	}
 	known := sorted(b.checkers)
-	b.fault(b.where("name"), "no checker %q", name).because("The checkers are %s.%s Declare it with a block checker \"KIND\" %q.",
-		list(known), suggest(name, known), name)
+	b.fault(b.where("name"), "no checker %q", name).because("%s Declare it with a block checker \"KIND\" %q.",
+		thereAre("checkers", name, known), name)
 }
