@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -127,7 +128,40 @@ func (n *Node) tellStale(now time.Time, fallen []string) {
 
 // silence says in words since when there is no news, and what holds in the meantime.
 func (c *check) silence(now time.Time) string {
-	return "no result for " + c.Silence(now).Round(time.Second).String() + "; it stays " + string(c.Status())
+	text := "no result for " + c.Silence(now).Round(time.Second).String()
+	if why := c.cannot(); why != "" {
+		text += ": " + why
+	}
+	return text + "; it stays " + string(c.Status())
+}
+
+// cannot is why the latest run of the check could not be made; empty where it could, and before the first.
+func (c *check) cannot() string {
+	if c.at.IsZero() || c.latest.Outcome != health.Error {
+		return ""
+	}
+	return cmp.Or(c.latest.Reason, "the plugin does not say why")
+}
+
+// withTrouble adds to what explains a verdict why there are no more results.
+func withTrouble(reason, why string) string {
+	switch {
+	case why == "":
+		return reason
+	case reason == "":
+		return "cannot be checked: " + why
+	}
+	return reason + "; cannot be checked now: " + why
+}
+
+// serverReason explains the verdict on a real server, and why there are no more results.
+func (n *Node) serverReason(s *server) string {
+	for _, k := range s.cfg.Checks {
+		if why := n.checks[k.Check].cannot(); why != "" {
+			return withTrouble(s.reason, why)
+		}
+	}
+	return s.reason
 }
 
 func (n *Node) eachServer(f func(*service, *server)) {
@@ -147,11 +181,12 @@ func (n *Node) staleServer(cfg RealServer) bool {
 	return slices.ContainsFunc(cfg.Checks, func(k ServerCheck) bool { return n.checks[k.Check].Stale() })
 }
 
-func (n *Node) staleTrack(t Track) bool {
-	if c := n.checks[t.Check]; c != nil {
-		return c.Stale()
+// checkOf is the check that a track goes by; nil for a track that has none.
+func (n *Node) checkOf(t Track) *check {
+	if t.Kind == TrackChecker {
+		if k := slices.IndexFunc(n.cfg.Checkers, func(k Checker) bool { return k.Name == t.Name }); k >= 0 {
+			return n.checks[n.cfg.Checkers[k].Check]
+		}
 	}
-	return t.Kind == TrackChecker && slices.ContainsFunc(n.cfg.Checkers, func(k Checker) bool {
-		return k.Name == t.Name && n.checks[k.Check].Stale()
-	})
+	return n.checks[t.Check]
 }

@@ -97,6 +97,31 @@ func TestACheckThatCannotBeMadeBecomesStale(t *testing.T) {
 	}
 }
 
+func TestWhyACheckCannotBeMadeIsShown(t *testing.T) {
+	r := master(t, perishable())
+	const server = "10.77.0.11:80"
+	r.tick(time.Second, "checker/local", server)
+	told := len(r.events)
+	for range 10 {
+		r.observe("checker/local", health.Error)
+		r.observe(server, health.Error)
+		r.wait(time.Second)
+	}
+	const want = "because; cannot be checked now: because"
+	s := r.node.Snapshot(r.now)
+	if track, checker, row := s.Instances[0].Tracks[0].Reason, s.Checkers[0].Reason, s.Services[0].RealServers[0].Reason; track != want || checker != want ||
+		!strings.HasSuffix(row, "cannot be checked now: because") && row != "cannot be checked: because" {
+		t.Errorf("the track says %q, the checker %q, the server %q", track, checker, row)
+	}
+	if got := r.since(told); strings.Count(got, "(no result for 5s: because; it stays up)") != 2 {
+		t.Errorf("told is\n%s", got)
+	}
+	r.tick(time.Second, "checker/local", server)
+	if got := r.node.Snapshot(r.now).Checkers[0].Reason; got != "because" {
+		t.Errorf("afterwards it says %q", got)
+	}
+}
+
 func TestNothingIsStaleBeforeTheStartNorDuringTheStop(t *testing.T) {
 	r := &rig{t: t, now: time.Unix(1000, 0), node: New(perishable())}
 	r.give(links(true))

@@ -25,7 +25,7 @@ func (n *Node) Snapshot(now time.Time) *Snapshot {
 	for _, k := range n.cfg.Checkers {
 		c := n.checks[k.Check]
 		s.Checkers = append(s.Checkers, CheckerStatus{
-			Name: k.Name, Status: c.Status(), Since: c.since, Reason: c.Last().Reason, Stale: c.Stale(), Values: c.values,
+			Name: k.Name, Status: c.Status(), Since: c.since, Reason: withTrouble(c.Last().Reason, c.cannot()), Stale: c.Stale(), Values: c.values,
 		})
 	}
 	for _, v := range n.services {
@@ -66,8 +66,12 @@ func (n *Node) instanceStatus(now time.Time, i *instance) InstanceStatus {
 		s.Addresses = append(s.Addresses, st)
 	}
 	for _, t := range i.tracks {
-		status, reason := n.trackStatus(t)
-		s.Tracks = append(s.Tracks, TrackStatus{Track: t, Status: status, Reason: reason, Stale: n.staleTrack(t)})
+		st := TrackStatus{Track: t}
+		st.Status, st.Reason = n.trackStatus(t)
+		if c := n.checkOf(t); c != nil {
+			st.Reason, st.Stale = withTrouble(st.Reason, c.cannot()), c.Stale()
+		}
+		s.Tracks = append(s.Tracks, st)
 	}
 	return s
 }
@@ -87,7 +91,7 @@ func (n *Node) rows(now time.Time, v *service) []RealServerStatus {
 	v.rows, v.drawn, v.measured = make([]RealServerStatus, len(v.servers)), now, false
 	for k, r := range v.servers {
 		st := RealServerStatus{
-			Address: r.cfg.Destination, Status: r.status, Since: r.since, Reason: r.reason, Stale: n.staleServer(r.cfg), Checks: n.figures(r.cfg),
+			Address: r.cfg.Destination, Status: r.status, Since: r.since, Reason: n.serverReason(r), Stale: n.staleServer(r.cfg), Checks: n.figures(r.cfg),
 		}
 		if w, ok := n.inTable(now, v, r); ok {
 			st.EffectiveWeight = w
