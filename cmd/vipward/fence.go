@@ -24,7 +24,7 @@ func newFenceCommand(g *globals) *cobra.Command {
 		Long: "Fencers take the power or the network away from a node. Nothing here does: list, status and test only look. confirm says\n" +
 			"that somebody has done it by hand.",
 		Args: noSuchCommand,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: needsCommand,
 	}
 	c.AddCommand(newFenceListCommand(g), newFenceStatusCommand(g), newFenceTestCommand(g), newFenceConfirmCommand(g))
 	return c

@@ -23,6 +23,9 @@ func newFenceConfirmCommand(g *globals) *cobra.Command {
 		Args:              cobra.ExactArgs(1),
 		ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, args []string) error {
+			if _, _, err := newClient(g.socket).status(c.Context()); err != nil { // before anybody is asked for nothing
+				return clientError(c, g, err)
+			}
 			if !yes {
 				if err := askSure(c.InOrStdin(), c.ErrOrStderr(), args[0]); err != nil {
 					return err

@@ -17,7 +17,7 @@ func newMaintenanceCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use: "maintenance", Short: "Keep this node from being master, or let it take part again",
 		Args: noSuchCommand,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: needsCommand,
 	}
 	var reason string
 	var force bool

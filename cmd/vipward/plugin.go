@@ -20,7 +20,7 @@ func newPluginCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use: "plugin", Short: "Plugins: what there is, what runs, and how to write one",
 		Args: noSuchCommand,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: needsCommand,
 	}
 	c.AddCommand(
 		newPluginListCommand(g),

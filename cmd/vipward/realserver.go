@@ -24,7 +24,7 @@ func newRealServerCommand(g *globals) *cobra.Command {
 		Long: "On a real server, where no daemon runs: have its kernel take packets for the VIPs, and tell none of its neighbours\n" +
 			"that they are here. A real server behind NAT needs none of this, but its way back to the clients by the director.",
 		Args: noSuchCommand,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		RunE: needsCommand,
 	}
 	c.AddCommand(newRealServerSetupCommand(g), newRealServerCheckCommand(g), newRealServerRemoveCommand(g))
 	return c

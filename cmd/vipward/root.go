@@ -1,8 +1,10 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 )
@@ -41,10 +43,46 @@ func newRootCommand(g *globals) *cobra.Command {
 		return usageError(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
 	})
 	root.AddCommand(commands(g)...)
+	root.SetHelpCommand(newHelpCommand())
+	root.InitDefaultHelpCmd()
+	root.InitDefaultCompletionCmd()
 	for _, c := range root.Commands() {
-		checkUsage(c)
+		if c.Name() == "completion" {
+			c.Args, c.RunE = noSuchCommand, needsCommand
+		}
 	}
+	checkUsage(root)
 	return root
+}
+
+// newHelpCommand is `vipward help`, as cobra has it, but for a word that is no command.
+func newHelpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "Show the help of a command",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err == nil && len(rest) > 0 {
+				err = noSuchCommand(about, rest)
+			}
+			if err != nil {
+				return usageError(err)
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// needsCommand ends a command that only has others below it.
+func needsCommand(c *cobra.Command, _ []string) error {
+	var names []string
+	for _, sub := range c.Commands() {
+		if sub.IsAvailableCommand() {
+			names = append(names, sub.Name())
+		}
+	}
+	return usageError(fmt.Errorf("%s needs one of %s; see %s --help", c.CommandPath(), strings.Join(names, ", "), c.CommandPath()))
 }
 
 // commands is the table of commands, one a line.
@@ -83,17 +121,21 @@ func noSuchCommand(c *cobra.Command, args []string) error {
 	if near := c.SuggestionsFor(args[0]); len(near) > 0 {
 		text += fmt.Sprintf("; did you mean %q?", near[0])
 	}
-	return usageError(fmt.Errorf("%s; see vipward --help", text))
+	return errors.New(text)
 }
 
 // checkUsage makes wrong arguments of a command, and of those below it, end with the exit code for usage.
 func checkUsage(c *cobra.Command) {
 	if check := c.Args; check != nil {
 		c.Args = func(c *cobra.Command, args []string) error {
-			if err := check(c, args); err != nil {
-				return usageError(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
+			err := check(c, args)
+			if err == nil {
+				return nil
 			}
-			return nil
+			if text := err.Error(); strings.HasPrefix(text, "accepts ") || strings.HasPrefix(text, "unknown command ") { // cobra's
+				err = fmt.Errorf("wrong number of arguments, %d: write %s %s", len(args), c.Parent().CommandPath(), c.Use)
+			}
+			return usageError(fmt.Errorf("%w; see %s --help", err, c.CommandPath()))
 		}
 	}
 	for _, sub := range c.Commands() {
