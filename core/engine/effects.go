@@ -73,36 +73,6 @@ func (e *engine) desire(s *desired.State) {
 	}
 }
 
-// unmarked tells that packets to services by firewall mark are not marked; an empty reason, that they are again.
-func (e *engine) unmarked(reason string) {
-	v := event.Event{Code: "service.unmarked", Severity: event.Critical, Kind: event.Service, Subject: "nftables", Reason: reason}
-	if reason == "" {
-		v.Code, v.Severity, v.Reason = "service.marked", event.Info, "packets to services by firewall mark are marked"
-	}
-	e.emit(v)
-}
-
-// unleased tells that there are no fast leases; an empty reason, that there are again.
-func (e *engine) unleased(reason string) {
-	v := event.Event{
-		Code: "lease.slow", Severity: event.Critical, Kind: event.Daemon, Subject: "nftables",
-		Reason: "fast leases cannot be had, and those of the addresses count whole seconds: a peer's takeover waits for them; load nf_tables, or write lease = \"auto\": " + reason,
-	}
-	if reason == "" {
-		v.Code, v.Severity, v.Reason = "lease.fast", event.Info, "fast leases can be had again"
-	}
-	e.emit(v)
-}
-
-// unset tells that sysctls could not be set; an empty reason, that they are.
-func (e *engine) unset(reason string) {
-	v := event.Event{Code: "sysctl.failed", Severity: event.Warning, Kind: event.Service, Subject: "sysctl", Reason: reason}
-	if reason == "" {
-		v.Code, v.Severity, v.Reason = "sysctl.set", event.Info, "every sysctl that is asked for is set"
-	}
-	e.emit(v)
-}
-
 // tell numbers events and gives them to the log, to readers and to the notifiers.
 func (e *engine) tell(events []event.Event) {
 	for _, v := range events {

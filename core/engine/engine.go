@@ -92,8 +92,8 @@ type engine struct {
 	addresses  *kernel.Addresses
 	leases     *kernel.FastLeases
 	services   *kernel.Services
-	refusals   *kernel.Refusals
-	markings   *kernel.Markings
+	refusals   *kernel.Table[netip.Addr]
+	markings   *kernel.Table[desired.Marking]
 	probing    *kernel.Probing
 	plugins    *pluginhost.Host
 	outbox     *outbox.Outbox
@@ -186,12 +186,12 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	if err != nil {
 		return err
 	}
-	e.leases = kernel.NewFastLeases(kernel.FastLeaseOptions{Logger: e.log, Report: e.unleased})
+	e.leases = kernel.NewFastLeases(kernel.FastLeaseOptions{Logger: e.log, Report: e.told(unleased)})
 	e.loop.lease = e.leases.Set
-	e.refusals = kernel.NewRefusals(kernel.RefusalOptions{Logger: e.log})
-	e.markings = kernel.NewMarkings(kernel.MarkingOptions{Logger: e.log, Report: e.unmarked})
+	e.refusals = kernel.NewRefusals(kernel.TableOptions{Logger: e.log, Report: e.told(unrefused)})
+	e.markings = kernel.NewMarkings(kernel.TableOptions{Logger: e.log, Report: e.told(unmarked)})
 	e.probing = kernel.NewProbing(kernel.ProbingOptions{
-		Logger: e.log, Record: filepath.Join(e.opt.StateDir, cfg.Node.Name+".sysctls.json"), Report: e.unset,
+		Logger: e.log, Record: filepath.Join(e.opt.StateDir, cfg.Node.Name+".sysctls.json"), Report: e.told(unset),
 	})
 	e.services = kernel.NewServices(kernel.ServiceOptions{
 		Logger: e.log, Owned: filepath.Join(e.opt.StateDir, cfg.Node.Name+".services.json"),

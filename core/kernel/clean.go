@@ -19,8 +19,8 @@ func Clean(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	r := NewRefusals(RefusalOptions{Logger: log})
-	m := NewMarkings(MarkingOptions{Logger: log, Report: func(string) {}})
+	r := NewRefusals(TableOptions{Logger: log, Report: func(string) {}})
+	m := NewMarkings(TableOptions{Logger: log, Report: func(string) {}})
 	f := NewFastLeases(FastLeaseOptions{Logger: log, Report: func(string) {}})
 	a.Set(&desired.State{})
 	f.Set(nil)

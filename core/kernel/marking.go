@@ -1,12 +1,7 @@
 package kernel
 
 import (
-	"context"
 	"encoding/binary"
-	"fmt"
-	"log/slog"
-	"slices"
-	"time"
 
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
@@ -15,112 +10,17 @@ import (
 	"github.com/vipward/vipward/core/desired"
 )
 
-// markingTable is that of our table in nftables which gives firewall marks. Nobody else's is touched.
+// markingTable is that of our table in nftables which gives firewall marks.
 const markingTable = "vipward-marks"
 
-// MarkingOptions are what [NewMarkings] needs.
-type MarkingOptions struct {
-	// Logger gets what an operator should know. Required.
-	Logger *slog.Logger
-	// Report is called by Run's goroutine when the error has changed, with an empty text for none. It must not block. Required.
-	Report func(reason string)
-}
-
-// Markings gives packets the firewall marks by which IPVS finds a service, by a table of nftables: those that come in, and
-// those that this machine sends. It comes before IPVS, and before the rules of a firewall that filter.
-type Markings struct {
-	opt  MarkingOptions
-	wish *mailbox[[]desired.Marking]
-	told string // the last error reported
-}
-
-// NewMarkings makes an applier that does nothing yet.
-func NewMarkings(opt MarkingOptions) *Markings {
-	return &Markings{opt: opt, wish: newMailbox[[]desired.Marking]()}
-}
-
-// Set replaces the wish. It never blocks. The kernel is not touched before the first wish that is not empty, unless a former
-// run has left a table.
-func (m *Markings) Set(want []desired.Marking) { m.wish.put(want) }
-
-// Wait returns when everything wished before it has been tried once.
-func (m *Markings) Wait(ctx context.Context) error { return m.wish.wait(ctx) }
-
-// Run applies the wishes until ctx ends. The last one then stays in force. The table is made anew from time to time, since a
-// reload of a firewall may have flushed it.
-func (m *Markings) Run(ctx context.Context) error {
-	timer := time.NewTicker(refuseEvery)
-	defer timer.Stop()
-	var want []desired.Marking
-	var taken uint64
-	made := false // there is a table of ours
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-m.wish.changed:
-			old, first := want, taken == 0
-			want, taken = m.wish.take()
-			made = made || first && tableExists(markingTable) // a former run was killed
-			if !first && slices.Equal(old, want) {
-				m.wish.finish(taken)
-				continue
-			}
-		case <-timer.C:
-		}
-		if made || len(want) > 0 {
-			made = m.apply(want, made)
-		}
-		if taken > 0 {
-			m.wish.finish(taken)
-		}
-	}
-}
-
-// apply tells whether there is a table now.
-func (m *Markings) apply(want []desired.Marking, made bool) bool {
-	reason := ""
-	err := replaceMarkings(want)
-	if err != nil {
-		reason = "packets to services by firewall mark are not marked, and do not reach them; the next try is in 30s: " + err.Error()
-		m.opt.Logger.Debug("replace the markings", "error", err)
-	}
-	if reason != m.told {
-		m.told = reason
-		m.opt.Report(reason)
-	}
-	if err != nil {
-		return made
-	}
-	return len(want) > 0
-}
-
-// replaceMarkings puts a table in the place of the one before, in one transaction; no markings leave none.
-func replaceMarkings(want []desired.Marking) error {
-	c, err := nftables.New()
-	if err != nil {
-		return fmt.Errorf("open nftables: %w", err)
-	}
-	table := c.AddTable(&nftables.Table{Family: nftables.TableFamilyINet, Name: markingTable})
-	c.DelTable(table) // it is there now in any case
-	if len(want) > 0 {
-		c.AddTable(table)
-		chains := []*nftables.Chain{
-			{Name: "prerouting", Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPrerouting},
-			{Name: "output", Type: nftables.ChainTypeRoute, Hooknum: nftables.ChainHookOutput},
-		}
-		for _, chain := range chains {
-			chain.Table, chain.Priority = table, nftables.ChainPriorityMangle
-			c.AddChain(chain)
-			for _, m := range want {
-				c.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: marking(m)})
-			}
-		}
-	}
-	if err := c.Flush(); err != nil {
-		return fmt.Errorf("replace the table inet %s of nftables: %w", markingTable, err)
-	}
-	return nil
+// NewMarkings makes an applier, which does nothing yet, that gives packets the firewall marks by which IPVS finds a service: those
+// that come in, and those that this machine sends. It comes before IPVS, and before the rules of a firewall that filter.
+func NewMarkings(opt TableOptions) *Table[desired.Marking] {
+	return newTable(markingTable, opt, func(m desired.Marking) [][]expr.Any { return [][]expr.Any{marking(m)} },
+		nftables.Chain{
+			Name: "prerouting", Type: nftables.ChainTypeFilter, Hooknum: nftables.ChainHookPrerouting, Priority: nftables.ChainPriorityMangle,
+		},
+		nftables.Chain{Name: "output", Type: nftables.ChainTypeRoute, Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityMangle})
 }
 
 // marking is one rule.

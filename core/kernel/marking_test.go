@@ -15,7 +15,7 @@ import (
 	"github.com/vipward/vipward/core/desired"
 )
 
-func (h *host) mark(m *Markings, want ...desired.Marking) {
+func (h *host) mark(m *Table[desired.Marking], want ...desired.Marking) {
 	h.Helper()
 	m.Set(want)
 	ctx, cancel := context.WithTimeout(h.Context(), patience)
@@ -33,7 +33,7 @@ func marked(mark uint32, p desired.Protocol, first, last string, firstPort, last
 
 func TestPacketsGetTheirMark(t *testing.T) {
 	h := newHost(t)
-	m := NewMarkings(MarkingOptions{Logger: quiet(), Report: func(why string) { t.Errorf("reported %q", why) }})
+	m := NewMarkings(TableOptions{Logger: quiet(), Report: func(why string) { t.Errorf("reported %q", why) }})
 	h.start(m.Run)
 	h.mark(m)
 	if got := h.ruleset(); strings.Contains(got, markingTable) {
@@ -66,7 +66,7 @@ func TestPacketsGetTheirMark(t *testing.T) {
 
 func TestPacketsThatAreSentHaveTheirMark(t *testing.T) {
 	h := newHost(t)
-	m := NewMarkings(MarkingOptions{Logger: quiet(), Report: func(why string) { t.Errorf("reported %q", why) }})
+	m := NewMarkings(TableOptions{Logger: quiet(), Report: func(why string) { t.Errorf("reported %q", why) }})
 	h.start(m.Run)
 	h.mark(m, marked(7, desired.UDP, "10.0.0.1", "10.0.0.9", 80, 89))
 	h.do(func() error { // one counter after the rules in each of the two hooks, for packets with the mark and for all
@@ -99,10 +99,10 @@ func TestPacketsThatAreSentHaveTheirMark(t *testing.T) {
 
 func TestMarkingsOfAKilledRunAreRemoved(t *testing.T) {
 	h := newHost(t)
+	m := NewMarkings(TableOptions{Logger: quiet(), Report: func(why string) { t.Errorf("reported %q", why) }})
 	h.do(func() error {
-		return replaceMarkings([]desired.Marking{marked(7, desired.TCP, "10.0.0.1", "10.0.0.1", 80, 80)})
+		return m.replace([]desired.Marking{marked(7, desired.TCP, "10.0.0.1", "10.0.0.1", 80, 80)})
 	})
-	m := NewMarkings(MarkingOptions{Logger: quiet(), Report: func(why string) { t.Errorf("reported %q", why) }})
 	h.start(m.Run)
 	h.mark(m)
 	if got := h.ruleset(); strings.Contains(got, markingTable) {

@@ -20,7 +20,7 @@ import (
 func TestPacketsOfAProbeKeepTheirMark(t *testing.T) {
 	h := newHost(t)
 	h.change(func(l netlink.Link) error { return netlink.AddrAdd(l, ip("10.0.0.1/24")) })
-	m := NewMarkings(MarkingOptions{Logger: quiet()})
+	m := NewMarkings(TableOptions{Logger: quiet()})
 	h.start(m.Run)
 	vip := netip.MustParseAddr("10.0.0.100")
 	m.Set([]desired.Marking{{Mark: 7, Protocol: desired.UDP, First: vip, Last: vip, FirstPort: 80, LastPort: 80}})

@@ -14,13 +14,13 @@ import (
 )
 
 // refusals runs an applier in the namespace.
-func (h *host) refusals() *Refusals {
-	r := NewRefusals(RefusalOptions{Logger: quiet()})
+func (h *host) refusals() *Table[netip.Addr] {
+	r := NewRefusals(TableOptions{Logger: quiet(), Report: func(why string) { h.Errorf("reported %q", why) }})
 	h.start(r.Run)
 	return r
 }
 
-func (h *host) refuse(r *Refusals, addrs ...string) {
+func (h *host) refuse(r *Table[netip.Addr], addrs ...string) {
 	h.Helper()
 	var list []netip.Addr
 	for _, a := range addrs {
@@ -114,8 +114,9 @@ func TestPacketsToARefusedAddressAreDropped(t *testing.T) {
 
 func TestTheTableOfARunThatWasKilledGoes(t *testing.T) {
 	h := newHost(t)
-	h.do(func() error { return replaceTable([]netip.Addr{netip.MustParseAddr("10.0.0.1")}) })
-	h.refuse(h.refusals())
+	r := h.refusals()
+	h.do(func() error { return r.replace([]netip.Addr{netip.MustParseAddr("10.0.0.1")}) })
+	h.refuse(r)
 	if s := h.ruleset(); s != "" {
 		t.Errorf("a run that refuses nothing left %s", s)
 	}
