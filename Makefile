@@ -35,7 +35,7 @@ AGAIN = $(GOTESTSUM) --format pkgname --format-icons text --rerun-fails=1 --reru
 DEMO_PACKAGES := user-mode-linux kmod procps nginx-light ipvsadm nftables gcc libc6-dev
 TEST_PACKAGES := $(DEMO_PACKAGES) keepalived frr iproute2 python3-grpcio python3-protobuf \
 	fence-agents openipmi ipmitool openssh-server mariadb-server postgresql redis-server unbound opensmtpd python3-aiosmtpd \
-	rsyslog prometheus-alertmanager etcd-server etcd-client
+	rsyslog prometheus-alertmanager etcd-server etcd-client systemd
 
 # Packages with goroutines run under the race detector; those of pure code have none.
 PURE := ./core/vrrp ./core/health ./core/heartbeat ./core/desired ./core/event ./core/node

@@ -14,6 +14,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/vipward/vipward/tests/lab/guest"
+	"github.com/vipward/vipward/tests/lab/machine"
 	"github.com/vipward/vipward/tests/lab/sandbox"
 )
 
@@ -52,6 +53,8 @@ func dispatch(ctx context.Context, command string, args []string) (int, error) {
 	switch command {
 	case sandbox.Command:
 		return 1, sandbox.Main(args[0])
+	case machine.Command:
+		return 1, machine.Main(args[0])
 	case "guest":
 		return runGuest(ctx, args)
 	case "e2e":

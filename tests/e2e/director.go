@@ -24,6 +24,7 @@ type director struct {
 	node   *topology.Node
 	dir    string
 	config string
+	socket string
 	api    api
 	proc   *proc.Process
 	mark   uint64 // the event after which a scenario looks
@@ -33,7 +34,8 @@ func (l *lab) newDirector(node, config string) *director {
 	d := &director{lab: l, node: l.Node(node), dir: filepath.Join(l.Dir, node)}
 	l.Must(os.MkdirAll(d.dir, 0o755))
 	d.config = filepath.Join(d.dir, "vipward.hcl")
-	d.api = api{router.NewAPI(d.socket())}
+	d.socket = router.Socket(d.dir)
+	d.api = api{router.NewAPI(d.socket)}
 	d.write(config)
 	l.Cleanup(func() {
 		if l.Failed() && d.proc != nil {
@@ -42,8 +44,6 @@ func (l *lab) newDirector(node, config string) *director {
 	})
 	return d
 }
-
-func (d *director) socket() string { return router.Socket(d.dir) }
 
 // write replaces the configuration; it takes effect with a reload or a start.
 func (d *director) write(text string) { d.lab.Must(os.WriteFile(d.config, []byte(text), 0o644)) }
@@ -125,7 +125,7 @@ type answer struct {
 // command runs the command line of vipward against this daemon, in the node's network.
 func (d *director) command(args ...string) answer {
 	var out, errs bytes.Buffer
-	cmd := exec.Command(filepath.Join(d.lab.Bin, "vipward"), append([]string{"--socket", d.socket()}, args...)...)
+	cmd := exec.Command(filepath.Join(d.lab.Bin, "vipward"), append([]string{"--socket", d.socket}, args...)...)
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := d.node.Do(cmd.Run)
 	var failed *exec.ExitError

@@ -66,6 +66,8 @@ func All() []Scenario {
 		{"shutdown-ipvs", "SIGTERM to the master while clients are served: nothing is lost, nothing is left", true, shutdownIPVS},
 		{"protocols", "UDP, SCTP, and tunnels of GUE and GRE in both families reach a real server that the command has set up", true, protocols},
 		{"faults", "every fault at the switch does what it says, in the kernel that has IPVS as well", true, faults},
+		{"systemd", "the unit, as it is installed, under a systemd that runs: start, reload, kill -9, a hang, what cannot come back, stop", false, systemd},
+		{"systemd-user", "the same unit as a user of its own: it holds a VIP, and comes back however often it is killed", false, systemdUser},
 		{"interop-v3", "with keepalived in version 3: our stop and our return cost its clients nothing", false, interop(3)},
 		{"interop-v2", "the same in version 2 with a password", false, interop(2)},
 		{"crash", "kill -9 of the whole daemon: one outage within the down interval, one owner, and a clean return", false, crash},

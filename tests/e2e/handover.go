@@ -91,7 +91,7 @@ func (l *lab) nothingLeft(d *director) {
 			l.Errorf("%s left the process %d running: %s", d.node.Name, pid, exe)
 		}
 	}
-	if _, err := os.Stat(d.socket()); err == nil {
+	if _, err := os.Stat(d.socket); err == nil {
 		l.Errorf("%s left its socket", d.node.Name)
 	}
 }

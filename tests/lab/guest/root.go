@@ -2,92 +2,49 @@ package guest
 
 import (
 	"fmt"
-	"os"
 	"os/exec"
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vipward/vipward/tests/lab/root"
 )
-
-// stage is where the new root is laid out. It exists on every Debian.
-const stage = "/mnt"
-
-// mount is one mount on the new root; its directory is made where it is missing.
-type mount struct {
-	kind, source, target, options string
-	flags                         uintptr
-}
 
 // root puts an overlay in memory over the host's file system, mounts what a system has, and makes it the root.
 func (i Inside) root() error {
-	if err := i.overlay(); err != nil {
+	top, err := i.overlay()
+	if err != nil {
 		return err
 	}
-	root := filepath.Join(stage, "root")
-	lib := filepath.Join("/lib/modules", i.Kernel)
-	list := []mount{
-		{"proc", "proc", "/proc", "", 0},
-		{"sysfs", "sys", "/sys", "", 0},
-		{"devtmpfs", "dev", "/dev", "", 0},
-		{"devpts", "pts", "/dev/pts", "ptmxmode=666", 0},
-		{"tmpfs", "shm", "/dev/shm", "", 0},
-		{"tmpfs", "run", "/run", "mode=755", 0},
-		{"", filepath.Join(modules, i.Kernel), lib, "", unix.MS_BIND},
-		{"hostfs", "none", i.Job, i.Job, 0},
+	list := []root.Mount{
+		{Kind: "proc", Source: "proc", Target: "/proc"},
+		{Kind: "sysfs", Source: "sys", Target: "/sys"},
+		{Kind: "devtmpfs", Source: "dev", Target: "/dev"},
+		{Kind: "devpts", Source: "pts", Target: "/dev/pts", Options: "ptmxmode=666"},
+		{Kind: "tmpfs", Source: "shm", Target: "/dev/shm"},
+		{Kind: "tmpfs", Source: "run", Target: "/run", Options: "mode=755"},
+		{Source: filepath.Join(modules, i.Kernel), Target: filepath.Join("/lib/modules", i.Kernel), Flags: unix.MS_BIND},
+		{Kind: "hostfs", Source: "none", Target: i.Job, Options: i.Job},
 	}
 	if i.Share != "" {
-		list = append(list, mount{"hostfs", "none", i.Share, i.Share, 0})
+		list = append(list, root.Mount{Kind: "hostfs", Source: "none", Target: i.Share, Options: i.Share})
 	}
 	for _, m := range list {
-		m.target = filepath.Join(root, m.target)
-		if err := m.do(); err != nil {
+		m.Target = filepath.Join(top, m.Target)
+		if err := m.Do(); err != nil {
 			return err
 		}
 	}
-	return pivot(root)
+	return root.Pivot(top)
 }
 
 // overlay needs the module of that name, which is looked for on the host's file system still.
-func (i Inside) overlay() error {
-	if err := (mount{"proc", "proc", "/proc", "", 0}).do(); err != nil {
-		return err
-	}
-	if err := (mount{"tmpfs", "guest", stage, "mode=755,size=100%", 0}).do(); err != nil {
-		return err
+func (i Inside) overlay() (string, error) {
+	if err := (root.Mount{Kind: "proc", Source: "proc", Target: "/proc"}).Do(); err != nil {
+		return "", err
 	}
 	if out, err := exec.Command("modprobe", "-d", i.Job, "overlay").CombinedOutput(); err != nil {
-		return fmt.Errorf("modprobe overlay: %w: %s", err, out)
+		return "", fmt.Errorf("modprobe overlay: %w: %s", err, out)
 	}
-	upper, work := filepath.Join(stage, "upper"), filepath.Join(stage, "work")
-	for _, dir := range []string{upper, work} {
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			return err
-		}
-	}
-	options := fmt.Sprintf("lowerdir=/,upperdir=%s,workdir=%s", upper, work)
-	return mount{"overlay", "overlay", filepath.Join(stage, "root"), options, 0}.do()
-}
-
-func (m mount) do() error {
-	if err := os.MkdirAll(m.target, 0o755); err != nil {
-		return err
-	}
-	if err := unix.Mount(m.source, m.target, m.kind, m.flags, m.options); err != nil {
-		return fmt.Errorf("mount %s%s on %s: %w", m.kind, m.source, m.target, err)
-	}
-	return nil
-}
-
-func pivot(root string) error {
-	old := filepath.Join(root, "mnt", "old")
-	if err := os.MkdirAll(old, 0o755); err != nil {
-		return err
-	}
-	if err := unix.PivotRoot(root, old); err != nil {
-		return fmt.Errorf("pivot_root: %w", err)
-	}
-	if err := os.Chdir("/"); err != nil {
-		return err
-	}
-	return unix.Unmount("/mnt/old", unix.MNT_DETACH)
+	return root.Overlay()
 }
