@@ -159,15 +159,7 @@ func newUndrainCommand(g *globals) *cobra.Command {
 
 // completeServer offers the names of services, and then those of their real servers, to the shell.
 func completeServer(g *globals) cobra.CompletionFunc {
-	return func(c *cobra.Command, args []string, _ string) (names []string, how cobra.ShellCompDirective) {
-		ctx := c.Context()
-		if ctx == nil {
-			ctx = context.Background()
-		}
-		s, _, err := newClient(g.socket).status(ctx)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
+	return complete(g, func(s control.Status, args []string) (names []string) {
 		for _, v := range s.Services {
 			switch {
 			case len(args) == 0:
@@ -178,6 +170,6 @@ func completeServer(g *globals) cobra.CompletionFunc {
 				}
 			}
 		}
-		return names, cobra.ShellCompDirectiveNoFileComp
-	}
+		return names
+	})
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -176,22 +175,10 @@ func unlessReady(a control.FenceAnswer, err error) error {
 
 // completeFencer offers the names of the fencers to the shell.
 func completeFencer(g *globals) cobra.CompletionFunc {
-	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		ctx := c.Context()
-		if ctx == nil {
-			ctx = context.Background()
-		}
-		s, _, err := newClient(g.socket).status(ctx)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		var names []string
+	return first(g, func(s control.Status) (names []string) {
 		for _, f := range s.Fencers {
 			names = append(names, f.Name)
 		}
-		return names, cobra.ShellCompDirectiveNoFileComp
-	}
+		return names
+	})
 }

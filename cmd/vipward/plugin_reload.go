@@ -43,18 +43,10 @@ func newPluginReloadCommand(g *globals) *cobra.Command {
 
 // completePlugin offers the names of the plugins in use to the shell.
 func completePlugin(g *globals) cobra.CompletionFunc {
-	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		s, _, err := newClient(g.socket).status(c.Context())
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		var names []string
+	return first(g, func(s control.Status) (names []string) {
 		for _, p := range s.Plugins {
 			names = append(names, p.Name)
 		}
-		return names, cobra.ShellCompDirectiveNoFileComp
-	}
+		return names
+	})
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -41,22 +40,7 @@ func newStatusCommand(g *globals) *cobra.Command {
 }
 
 // completeInstance offers the names of the running instances to the shell.
-func completeInstance(g *globals) cobra.CompletionFunc {
-	return func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveNoFileComp
-		}
-		ctx := c.Context()
-		if ctx == nil {
-			ctx = context.Background()
-		}
-		s, _, err := newClient(g.socket).status(ctx)
-		if err != nil {
-			return nil, cobra.ShellCompDirectiveError
-		}
-		return instanceNames(s), cobra.ShellCompDirectiveNoFileComp
-	}
-}
+func completeInstance(g *globals) cobra.CompletionFunc { return first(g, instanceNames) }
 
 func instanceNames(s control.Status) []string {
 	names := make([]string, len(s.Instances))
