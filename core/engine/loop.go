@@ -194,7 +194,9 @@ func (l *loop) next(ctx context.Context, stop *<-chan struct{}) (node.Output, er
 		return l.step(node.Timeout{}, l.due), nil
 	case f := <-l.calls:
 		now := time.Now()
-		l.catchUp(now, node.Timeout{})
+		if l.node.Overdue(now) {
+			l.obey(l.node.Step(now, l.catchUp(node.Timeout{})))
+		}
 		return f(now), nil
 	case r := <-l.readers:
 		l.serve(time.Now(), r)
@@ -242,52 +244,33 @@ func (l *loop) step(in node.Input, since time.Time) node.Output {
 	if !since.IsZero() {
 		l.waited(now.Sub(since))
 	}
-	out := l.node.Step(now, l.catchUp(now, in))
+	if l.node.Overdue(now) {
+		in = l.catchUp(in)
+	}
+	out := l.node.Step(now, in)
 	l.stepped(time.Since(now))
 	return out
 }
 
-// catchUp steps what has arrived before an input that would let a backup become master, and gives that input back: this process may
-// have been asleep, or late by less than it can know, and what was missed waits in the sockets with the times at which it came.
-func (l *loop) catchUp(now time.Time, in node.Input) node.Input {
-	if !l.node.Overdue(now) {
-		return in
-	}
+// catchUp makes one input of what has arrived before an input that would let a backup become master: this process may have been asleep, or
+// late by less than it can know, and what was missed waits in the sockets with the times at which it came.
+func (l *loop) catchUp(in node.Input) node.Input {
 	l.drain()
-	heard, rest := receptions(nil, in), []node.Input{}
-	for more := true; more; {
+	all := node.Backlog{in}
+	for {
 		select {
 		case a := <-l.urgent:
-			if all := receptions(heard, a.in); len(all) > len(heard) {
-				heard = all
-			} else {
-				rest = append(rest, a.in)
-			}
+			all = append(all, a.in)
+			continue
 		default:
-			more = false
 		}
+		break
 	}
-	if len(receptions(nil, in)) > 0 {
-		in = node.Timeout{} // it is among those
+	switch in.(type) {
+	case node.Received, node.Receptions, node.Beat:
+		return all // it came before the others
 	}
-	if len(heard) > 0 {
-		l.obey(l.node.Step(now, heard))
-	}
-	for _, r := range rest {
-		l.obey(l.node.Step(now, r))
-	}
-	return in
-}
-
-// receptions adds the packets of an input, if it has any.
-func receptions(all node.Receptions, in node.Input) node.Receptions {
-	switch in := in.(type) {
-	case node.Received:
-		return append(all, in)
-	case node.Receptions:
-		return append(all, in...)
-	}
-	return all
+	return append(all[1:], in)
 }
 
 // obey does what the node said: adverts first, for they are what the peer waits for.

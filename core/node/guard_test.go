@@ -24,6 +24,8 @@ type pair struct {
 	events [2][]event.Event
 	held   [2]bool
 
+	asleep  [2]bool // what comes waits in missed
+	missed  Backlog
 	deaf    [2]bool // of adverts
 	silent  bool    // no heartbeats
 	cut     [2]bool // no reference is reached
@@ -88,6 +90,10 @@ func (p *pair) step(k int, in Input) {
 	if p.dead[k] {
 		return
 	}
+	if p.asleep[k] {
+		p.missed = append(p.missed, in)
+		return
+	}
 	out := p.nodes[k].Step(p.now, in)
 	other := 1 - k
 	if out.Desired != nil {
@@ -98,13 +104,13 @@ func (p *pair) step(k int, in Input) {
 	adverts := slices.Clone(out.Adverts)
 	for _, a := range adverts {
 		if !p.deaf[other] {
-			p.step(other, Received{Interface: "eth0", Header: vrrp.Header{Source: a.Source, Destination: a.Destination, TTL: 255}, Payload: a.Payload})
+			p.step(other, Received{Interface: "eth0", Header: vrrp.Header{Source: a.Source, Destination: a.Destination, TTL: 255}, Payload: a.Payload, At: p.now})
 		}
 	}
 	for _, b := range out.Beats {
 		p.beats++
 		if !p.silent {
-			p.step(other, Beat{Path: b.Path, Source: pairAddr(k), Payload: b.Payload})
+			p.step(other, Beat{Path: b.Path, Source: pairAddr(k), Payload: b.Payload, At: p.now})
 		}
 	}
 	for _, a := range out.WitnessAsks {
@@ -140,7 +146,7 @@ func (p *pair) run(d time.Duration) {
 	for end := p.now.Add(d); ; {
 		k, due := -1, end
 		for x, n := range p.nodes {
-			if at := n.Deadline(); !p.dead[x] && !at.IsZero() && at.Before(due) {
+			if at := n.Deadline(); !p.dead[x] && !p.asleep[x] && !at.IsZero() && at.Before(due) {
 				k, due = x, at
 			}
 		}
@@ -418,4 +424,17 @@ func TestEveryTakeoverAndRefusalIsOneEventWithAllThatIsKnown(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A backup that was asleep reads all that has come before it decides: the first of many heartbeats is as old as its sleep. What has come
+// since the silence began counts as if it had been read in time.
+func TestABacklogIsReadBeforeADecision(t *testing.T) {
+	p := healthyPair(t, func(_ int, c *Config) { c.Guard.ProbeVIP, c.Guard.References = false, nil })
+	p.deaf[1] = true
+	p.asleep[1] = true
+	p.run(p.nodes[1].instances[0].router.Deadline().Add(20 * time.Millisecond).Sub(p.now))
+	p.asleep[1] = false
+	p.step(1, append(p.missed, Timeout{}))
+	p.want("MASTER HOLD")
+	p.wantEvent(1, "instance.advert_path_broken", "lb1 is alive")
 }

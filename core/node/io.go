@@ -27,6 +27,8 @@ type (
 	}
 	// Receptions are several packets at once, in their order: cheaper than one by one.
 	Receptions []Received
+	// Backlog is what has arrived while this process was late, in its order: a deadline that has come meanwhile acts after all of it.
+	Backlog []Input
 	// Links is the whole state of the interfaces, by name. A later one replaces it.
 	Links map[string]Link
 	// Observed is one result of a check.
@@ -193,6 +195,7 @@ type Left struct {
 
 func (Received) input()        {}
 func (Receptions) input()      {}
+func (Backlog) input()         {}
 func (Links) input()           {}
 func (Observed) input()        {}
 func (Observations) input()    {}

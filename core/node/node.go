@@ -130,7 +130,17 @@ func New(cfg Config) *Node {
 func (n *Node) Step(now time.Time, in Input) Output {
 	n.open(mayTouchAll(in))
 	n.at = now
+	n.act(now, in)
+	return n.finish(now)
+}
+
+// act lets one input act, before time does.
+func (n *Node) act(now time.Time, in Input) {
 	switch in := in.(type) {
+	case Backlog:
+		for _, one := range in {
+			n.act(now, one)
+		}
 	case Received:
 		n.received(now, in)
 	case Receptions:
@@ -186,7 +196,6 @@ func (n *Node) Step(now time.Time, in Input) Output {
 		}
 	case Timeout:
 	}
-	return n.finish(now)
 }
 
 // open clears what the step before has left.
@@ -197,7 +206,9 @@ func (n *Node) open(everything bool) {
 // mayTouchAll tells whether any instance may depend on an input. Of a result of a check that shows later: most say what the one
 // before has said.
 func mayTouchAll(in Input) bool {
-	switch in.(type) {
+	switch in := in.(type) {
+	case Backlog:
+		return slices.ContainsFunc(in, mayTouchAll)
 	case Received, Receptions, Timeout, Told, Observed, Observations, Beat, BeatRefused, Seen, Unasked, Unsent, Fenced, Witnessed, Confirm:
 		return false
 	}

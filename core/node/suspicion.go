@@ -54,7 +54,7 @@ func (n *Node) watch(now time.Time, i *instance) {
 	case !suspicious:
 		n.calm(now, i)
 	case g.suspected.IsZero():
-		*g = guarding{suspected: now, owners: g.owners, dual: g.dual, conflict: g.conflict, grant: g.grant}
+		*g = guarding{suspected: i.doubtful(now), owners: g.owners, dual: g.dual, conflict: g.conflict, grant: g.grant}
 		n.round(now, i)
 	case !now.Before(g.due):
 		n.round(now, i)
@@ -67,6 +67,17 @@ func (n *Node) watch(now time.Time, i *instance) {
 			g.due = earlier(suspect, g.peace)
 		}
 	}
+}
+
+// doubtful is when the silence of the master began to be suspicious, which this process may have slept through: what has come since then
+// counts, though it is read now.
+func (i *instance) doubtful(now time.Time) time.Time {
+	_, priority, last := i.router.Master()
+	begin := last.Add(3 * i.router.Interval() / 2)
+	if priority == 0 || begin.After(now) || now.Sub(last) > i.router.MasterDown()+holdPause {
+		return now
+	}
+	return begin
 }
 
 // calm is what happens while there is nothing to decide: now and then the network is asked who has the VIPs.

@@ -39,7 +39,7 @@ type Beat struct {
 type BeatOptions struct {
 	// Logger gets what an operator should know about the sockets. Required.
 	Logger *slog.Logger
-	// Receive is called for each datagram by the goroutine that reads the path: it must not block. Required.
+	// Receive is called for each datagram by the goroutine that reads the path, or calls [Beats.Drain]: it must not block. Required.
 	Receive func(Beat)
 	// Refuse is told that the machine at the other end of a path says that nobody listens there, once a second at most. It must not
 	// block. Required.
@@ -128,6 +128,13 @@ func (b *Beats) reopen(p *path) {
 		if now := time.Now(); now.Sub(p.tried) >= time.Second {
 			p.refresh()
 		}
+	}
+}
+
+// Drain hands on what has arrived and was not read yet, as [Wire.Drain] does.
+func (b *Beats) Drain() {
+	for _, p := range *b.paths.Load() {
+		p.drain()
 	}
 }
 

@@ -88,6 +88,34 @@ func TestHeartbeatsArriveByTheirPath(t *testing.T) {
 	}
 }
 
+// What has arrived and no reader has come to is handed on by a drain, in its order.
+func TestDrainHandsOnTheHeartbeatsThatHaveArrived(t *testing.T) {
+	a, b := hearts(t)
+	a.paths(toRight("lb2"))
+	p := &path{Path: toLeft("lb1"), receive: func(x Beat) { b.heard <- x }, log: slog.New(slog.DiscardHandler)}
+	b.do(func() error { // as refresh does, without a reader
+		w, err := p.open()
+		if err == nil {
+			err = listen(w.sock)
+			p.way.Store(w)
+			t.Cleanup(func() { _ = w.sock.Close() })
+		}
+		return err
+	})
+	b.beats.paths.Store(&map[string]*path{"lb1": p})
+	t.Cleanup(func() { b.beats.paths.Store(&map[string]*path{}) })
+	const most = 20
+	for n := range most {
+		a.beat("lb2", fmt.Sprint(n))
+	}
+	for end := time.Now().Add(patience); len(b.heard) < most && time.Now().Before(end); {
+		b.beats.Drain()
+	}
+	for n := range most {
+		b.hears("lb1", fmt.Sprint(n))
+	}
+}
+
 func TestHeartbeatsOverIPv6(t *testing.T) {
 	l, r := pair6(t)
 	a, b := newHeart(l), newHeart(r)

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -37,10 +39,14 @@ type path struct {
 // way is a connected UDP socket: the kernel lets in what the other end sends, and nothing else.
 type way struct {
 	sock  *socket.Conn
-	index int        // of the interface that it is bound to; 0 for none
-	local netip.Addr // that it sends from
-	stop  context.CancelFunc
-	done  chan struct{} // closed when the reader has ended
+	index int           // of the interface that it is bound to; 0 for none
+	local netip.Addr    // that it sends from
+	stop  chan struct{} // closed to end the reader
+	done  chan struct{} // closed when it has ended
+
+	mu     sync.Mutex // held from the reading of a datagram until it is handed on
+	b, oob []byte
+	empty  time.Time // when nothing was there to read the last time
 }
 
 // refresh makes the socket fit the interface and the routes as they are now.
@@ -57,16 +63,14 @@ func (p *path) refresh() {
 		return
 	}
 	p.close()
-	ctx, stop := context.WithCancel(context.Background())
-	fresh.stop, p.why = stop, ""
+	p.why = ""
 	if err := listen(fresh.sock); err != nil {
-		stop()
 		_ = fresh.sock.Close()
 		p.missing(err)
 		return
 	}
 	p.way.Store(fresh)
-	go p.read(ctx, fresh)
+	go p.read(fresh)
 	p.log.Debug("heartbeat path opened", "from", fresh.local)
 }
 
@@ -80,7 +84,7 @@ func (p *path) missing(err error) {
 
 // open makes a connected socket that hears nothing yet.
 func (p *path) open() (w *way, err error) {
-	w = &way{done: make(chan struct{})}
+	w = &way{stop: make(chan struct{}), done: make(chan struct{}), b: make([]byte, maxBeat), oob: make([]byte, 256)}
 	if p.Interface != "" {
 		ifi, err := net.InterfaceByName(p.Interface)
 		if err != nil {
@@ -182,29 +186,77 @@ func (p *path) refusal() {
 	}
 }
 
-// read delivers datagrams until the socket is closed. Other errors pass, such as that the other end has no socket.
-func (p *path) read(ctx context.Context, w *way) {
+// read delivers datagrams until the socket is closed. Other errors pass.
+func (p *path) read(w *way) {
 	defer close(w.done)
-	for b, oob := make([]byte, maxBeat), make([]byte, 256); ; {
-		n, oobn, flags, _, err := w.sock.Recvmsg(ctx, b, oob, 0)
-		switch {
-		case err == nil && flags&unix.MSG_TRUNC == 0 && (p.Routed || hops(oob[:oobn]) == ttl):
-			p.received.Add(1)
-			p.receive(Beat{Path: p.Path, Payload: append([]byte(nil), b[:n]...), At: arrival(time.Now(), oob[:oobn])})
-			continue
-		case err == nil:
-			p.forwarded.Add(1)
-			continue
-		case errors.Is(err, unix.ECONNREFUSED):
-			p.refusal() // each is the answer to a datagram, and thus no flood
+	for {
+		if err := p.next(w); err == nil {
 			continue
 		}
 		select {
-		case <-ctx.Done():
+		case <-w.stop:
 			return
 		case <-time.After(errorPause):
 		}
 	}
+}
+
+// next waits for datagrams and hands one on.
+func (p *path) next(w *way) error {
+	raw, err := w.sock.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var failed error
+	err = raw.Read(func(fd uintptr) (done bool) {
+		done, failed = p.take(w, fd)
+		return done || failed != nil
+	})
+	return errors.Join(failed, err)
+}
+
+// take reads one datagram, if there is any, and hands it on. That the other end has no socket is an answer as well.
+func (p *path) take(w *way, fd uintptr) (any bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n, oobn, flags, _, err := unix.Recvmsg(int(fd), w.b, w.oob, unix.MSG_DONTWAIT)
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		w.empty = time.Now()
+		return false, nil
+	case errors.Is(err, unix.EINTR):
+		return false, nil
+	case errors.Is(err, unix.ECONNREFUSED):
+		p.refusal() // each is the answer to a datagram, and thus no flood
+		return true, nil
+	case err != nil:
+		return false, err
+	case flags&unix.MSG_TRUNC == 0 && (p.Routed || hops(w.oob[:oobn]) == ttl):
+		p.received.Add(1)
+		p.receive(Beat{Path: p.Path, Payload: slices.Clone(w.b[:n]), At: latest(arrival(time.Now(), w.oob[:oobn]), w.empty)})
+	default:
+		p.forwarded.Add(1)
+	}
+	return true, nil
+}
+
+// drain hands on all that is there now. What the reader has read before it has handed on as well.
+func (p *path) drain() {
+	w := p.way.Load()
+	if w == nil {
+		return
+	}
+	raw, err := w.sock.SyscallConn()
+	if err != nil {
+		return // it is closed
+	}
+	_ = raw.Control(func(fd uintptr) {
+		for range drainMost {
+			if any, err := p.take(w, fd); !any || err != nil {
+				return // the reader finds an error as well
+			}
+		}
+	})
 }
 
 // hops is the TTL or hop limit of a datagram; 0 for unknown.
@@ -230,7 +282,7 @@ func (p *path) close() {
 		return
 	}
 	p.drops.Add(drops(w.sock))
-	w.stop()
+	close(w.stop)
 	_ = w.sock.Close() // what was sent is on its way
 	<-w.done
 }

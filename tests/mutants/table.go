@@ -98,6 +98,7 @@ var mutants = []mutant{
 	{"a dead master's kernel holds on after its grant", "core/node/witness.go", "return min(lease, max(g.until.Add(-grantMargin).Sub(confirmed).Truncate(time.Second), time.Second))", "return lease"},
 	{"on_witness_loss = release means nothing", "core/node/witness.go", "case n.cfg.Guard.OnWitnessLoss != guard.WitnessRelease, g.until.IsZero():", "case true:"},
 	{"nobody calls on a master that hears no heartbeats", "core/guard/table.go", "v.Call = v.Ask && !e.Peer.Master && e.Peer.Ignored >= AskLimit", "v.Call = false"},
+	{"what came while it slept is forgotten", "core/node/suspicion.go", "suspected: i.doubtful(now), owners", "suspected: now, owners"},
 	{"a grant is never given back", "core/node/witness.go", "n.askWitness(now, i, WitnessRelease)\n", ""},
 	{"a backup renews the grant", "core/node/witness.go", "g.wanted = g.wanted && i.router.Wants() != \"\"\n", ""},
 	{"a hand-over keeps the grant", "core/node/witness.go", "master := i.isMaster() && !i.router.HandingOver()", "master := i.isMaster()"},
