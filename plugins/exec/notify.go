@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,6 +19,7 @@ import (
 type NotifierConfig struct {
 	Command []string      `vipward:"command,required" doc:"Program and its first arguments. No shell reads it. The event's arguments follow."`
 	Timeout time.Duration `vipward:"timeout" default:"10s" min:"100ms" max:"10m" doc:"After this time the command and what it started are killed."`
+	States  bool          `vipward:"states_only" default:"true" doc:"Of instances, groups, services and real servers tell changes of state alone, as keepalived does. false: also what else happens to them, with an empty state and VIPWARD_CODE."`
 	MaxAge  time.Duration `vipward:"max_age" default:"5m" min:"0s" doc:"Events older than this are given up: what was true before a restart or a long failure may not be any more. 0s: never."`
 }
 
@@ -28,6 +30,9 @@ func (c *NotifierConfig) Validate() error { return command.Validate("command", c
 // not found may come, and is tried again where no event has been told of yet; what failed would fail again.
 func notify(ctx context.Context, events []sdk.Event, c NotifierConfig) error {
 	var failed []error
+	if c.States {
+		events = slices.DeleteFunc(slices.Clone(events), func(e sdk.Event) bool { return !transition(e) })
+	}
 	for i, e := range events {
 		if age := time.Since(e.Time); c.MaxAge > 0 && age > c.MaxAge {
 			failed = append(failed, fmt.Errorf("event %d: it is %v old, more than %v", e.Seq, age.Round(time.Second), c.MaxAge))

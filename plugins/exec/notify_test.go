@@ -120,6 +120,29 @@ func TestAnEventThatIsTooOldIsNotTold(t *testing.T) {
 	}
 }
 
+// Scripts of keepalived's take the third argument for a state, and what they do not know for an error.
+func TestOnlyChangesOfStateAreTold(t *testing.T) {
+	dir := t.TempDir()
+	path := script(t, dir, `echo "$*" >>$dir/seen`)
+	events := []sdk.Event{
+		{Kind: "instance", Subject: "web", Code: "instance.takeover", Reason: "nobody answers"},
+		{Kind: "instance", Subject: "web", Code: "instance.state", To: "MASTER", Priority: 150},
+		{Kind: "real_server", Subject: "10.0.0.1:80", Service: "web", Code: "real_server.stale"},
+		{Kind: "node", Subject: "lb2", Code: "peer.lost"},
+	}
+	c := NotifierConfig{Command: []string{path}, Timeout: time.Minute, States: true}
+	if err := notify(t.Context(), events, c); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := read(t, filepath.Join(dir, "seen")), "INSTANCE web MASTER 150\nNODE lb2  0\n"; got != want {
+		t.Errorf("the command saw %q, want %q", got, want)
+	}
+	c.States = false
+	if err := notify(t.Context(), events[:1], c); err != nil || !strings.HasSuffix(read(t, filepath.Join(dir, "seen")), "INSTANCE web  0\n") {
+		t.Errorf("with states_only = false the command saw %q, %v", read(t, filepath.Join(dir, "seen")), err)
+	}
+}
+
 func TestACommandThatIsNotThereMayCome(t *testing.T) {
 	c := NotifierConfig{Command: []string{"/nowhere/notify.sh"}, Timeout: time.Minute}
 	if err := notify(t.Context(), []sdk.Event{web}, c); !errors.Is(err, os.ErrNotExist) {

@@ -23,6 +23,7 @@ const pace = 20 * time.Millisecond
 type Config struct {
 	Path    string        `vipward:"path,required" doc:"The pipe. It is made where it is missing."`
 	Mode    string        `vipward:"mode" default:"0600" pattern:"0?[0-7]{3}" doc:"Permissions of a pipe that is made, in octal."`
+	States  bool          `vipward:"states_only" default:"true" doc:"Of instances, groups, services and real servers tell changes of state alone, as keepalived does. false: also what else happens to them, with an empty state."`
 	Timeout time.Duration `vipward:"timeout" default:"5s" min:"100ms" max:"25s" doc:"How long to wait for a reader that does not keep up."`
 }
 
@@ -54,6 +55,9 @@ func notify(ctx context.Context, events []sdk.Event, c Config) error {
 	}
 	defer syscall.Close(fd)
 	for _, e := range events {
+		if c.States && !transition(e) {
+			continue
+		}
 		if err := put(ctx, fd, c.Path, Line(e)); err != nil {
 			return err
 		}
@@ -136,6 +140,15 @@ func Line(e sdk.Event) string {
 		s = strings.ToValidUTF8(s[:maxLine-1], "")
 	}
 	return s + "\n"
+}
+
+// transition tells whether an event is one that readers of keepalived's lines know: of what has a state, a change of it.
+func transition(e sdk.Event) bool {
+	switch e.Kind {
+	case "instance", "group", "real_server", "service":
+		return e.To != ""
+	}
+	return true
 }
 
 // word is a state, or where there is none the code of the event.

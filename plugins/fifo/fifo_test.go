@@ -92,6 +92,20 @@ func TestAPipeThatIsMissingIsMade(t *testing.T) {
 	}
 }
 
+func TestOnlyChangesOfStateAreWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	n := pipe(t, `{"path": %q}`, path)
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	r := read(t, path)
+	n.Events(sdk.Event{Seq: 1, Kind: "instance", Subject: "i1", Code: "instance.takeover"}).Delivered()
+	n.Events(event(2)).Delivered()
+	if got, want := r.line(), "INSTANCE \"i2\" MASTER 100\n"; got != want {
+		t.Errorf("the first line is %q, want %q", got, want)
+	}
+}
+
 func TestAReaderThatComesLaterMissesNothing(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "fifo")
 	n := pipe(t, `{"path": %q}`, path)
