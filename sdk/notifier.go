@@ -39,6 +39,9 @@ type Event struct {
 	Priority int `json:"priority,omitempty"`
 	// Reason says why, in the operator's words.
 	Reason string `json:"reason,omitempty"`
+	// Attrs are what the event says for machines besides, by names that belong to its code: the evidence of a takeover, what the
+	// peer said last, and how long each step took.
+	Attrs map[string]string `json:"attrs,omitempty"`
 }
 
 // Delivery is what a notifier may want to know about a delivery besides its events. See [DeliveryOf].
@@ -220,7 +223,7 @@ func eventsOf(list []*pluginv1.Event) []Event {
 		events = append(events, Event{
 			Seq: e.GetSeq(), Time: e.GetAt().AsTime(), Node: e.GetNode(), Code: e.GetCode(), Severity: e.GetSeverity(),
 			Kind: e.GetKind(), Subject: e.GetSubject(), Service: e.GetService(), From: e.GetFrom(), To: e.GetTo(),
-			Priority: int(e.GetPriority()), Reason: e.GetReason(),
+			Priority: int(e.GetPriority()), Reason: e.GetReason(), Attrs: e.GetAttrs(),
 		})
 	}
 	return events

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"reflect"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -57,9 +58,9 @@ func TestANotifierSeesTheEventsAndItsDelivery(t *testing.T) {
 	n := serveNotifier(func(ctx context.Context, events []Event, _ struct{}) error {
 		want := Event{
 			Seq: 7, Time: at, Node: "lb1", Code: "instance.state", Severity: "info", Kind: "instance", Subject: "web",
-			Service: "s", From: "BACKUP", To: "MASTER", Priority: 150, Reason: "r",
+			Service: "s", From: "BACKUP", To: "MASTER", Priority: 150, Reason: "r", Attrs: map[string]string{"row": "7"},
 		}
-		if len(events) != 1 || events[0] != want {
+		if len(events) != 1 || !reflect.DeepEqual(events[0], want) {
 			t.Errorf("events %+v, want %+v", events, want)
 		}
 		if d := DeliveryOf(ctx); d != (Delivery{Key: "k", Attempt: 2}) {
@@ -71,7 +72,7 @@ func TestANotifierSeesTheEventsAndItsDelivery(t *testing.T) {
 		Component: "test", IdempotencyKey: "k", Attempt: 2,
 		Events: []*pluginv1.Event{{
 			Seq: 7, At: timestamppb.New(at), Node: "lb1", Code: "instance.state", Severity: "info", Kind: "instance",
-			Subject: "web", Service: "s", From: "BACKUP", To: "MASTER", Priority: 150, Reason: "r",
+			Subject: "web", Service: "s", From: "BACKUP", To: "MASTER", Priority: 150, Reason: "r", Attrs: map[string]string{"row": "7"},
 		}},
 	})
 	if err != nil {

@@ -89,10 +89,18 @@ func eventsProto(events []event.Event) []*pluginv1.Event {
 		all = append(all, &pluginv1.Event{
 			Seq: e.Seq, At: timestamppb.New(e.Time), Node: text(e.Node), Code: text(e.Code), Severity: string(e.Severity),
 			Kind: string(e.Kind), Subject: text(e.Subject), Service: text(e.Service), From: text(e.From), To: text(e.To),
-			Priority: int64(e.Priority), Reason: text(e.Reason),
+			Priority: int64(e.Priority), Reason: text(e.Reason), Attrs: texts(e.Attrs),
 		})
 	}
 	return all
+}
+
+func texts(m map[string]string) map[string]string {
+	out := make(map[string]string, len(m))
+	for name, value := range m {
+		out[text(name)] = text(value)
+	}
+	return out
 }
 
 // text is clean of what would end a gRPC call: invalid UTF-8.

@@ -1,6 +1,8 @@
 package exec
 
 import (
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -62,5 +64,19 @@ func environment(e sdk.Event) []string {
 	} {
 		env = append(env, "VIPWARD_"+v[0]+"="+v[1])
 	}
+	for _, name := range slices.Sorted(maps.Keys(e.Attrs)) {
+		env = append(env, "VIPWARD_ATTR_"+strings.Map(variable, name)+"="+e.Attrs[name])
+	}
 	return env
+}
+
+// variable is a letter of the name of a variable of the environment.
+func variable(r rune) rune {
+	switch {
+	case r >= 'a' && r <= 'z':
+		return r - 'a' + 'A'
+	case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+		return r
+	}
+	return '_'
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strconv"
 	"strings"
 	"syscall"
@@ -37,6 +38,7 @@ func read(t *testing.T, path string) string {
 var web = sdk.Event{
 	Seq: 7, Time: time.Date(2026, 1, 2, 3, 4, 5, 600, time.UTC), Node: "lb1", Code: "instance.state", Severity: "warning",
 	Kind: "instance", Subject: "web", From: "BACKUP", To: "MASTER", Priority: 150, Reason: "advert timer expired",
+	Attrs: map[string]string{"peer_view": "silent, for 3 s"},
 }
 
 func TestTheArgumentsAreThoseOfKeepalived(t *testing.T) {
@@ -75,7 +77,7 @@ func TestACommandSeesTheEventInThreeWays(t *testing.T) {
 	for _, want := range []string{
 		"VIPWARD_SEQ=7", "VIPWARD_TIME=2026-01-02T03:04:05.0000006Z", "VIPWARD_NODE=lb1", "VIPWARD_CODE=instance.state",
 		"VIPWARD_SEVERITY=warning", "VIPWARD_KIND=instance", "VIPWARD_SUBJECT=web", "VIPWARD_SERVICE=", "VIPWARD_FROM=BACKUP",
-		"VIPWARD_TO=MASTER", "VIPWARD_PRIORITY=150", "VIPWARD_REASON=advert timer expired", "MINE=yes",
+		"VIPWARD_TO=MASTER", "VIPWARD_PRIORITY=150", "VIPWARD_REASON=advert timer expired", "VIPWARD_ATTR_PEER_VIEW=silent, for 3 s", "MINE=yes",
 	} {
 		if !strings.Contains("\n"+env, "\n"+want+"\n") {
 			t.Errorf("the environment lacks %s:\n%s", want, env)
@@ -85,7 +87,7 @@ func TestACommandSeesTheEventInThreeWays(t *testing.T) {
 		t.Errorf("the handshake is in the environment:\n%s", env)
 	}
 	var got sdk.Event
-	if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "stdin"))), &got); err != nil || got != web {
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(dir, "stdin"))), &got); err != nil || !reflect.DeepEqual(got, web) {
 		t.Errorf("stdin has %+v, %v", got, err)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -95,7 +96,7 @@ func TestTheEventArrivesAsJSON(t *testing.T) {
 	hook(t, `{"url": "%s/hook?a=b", "headers": {"X-Team": "ops", "Host": "chat.example.com"}, "token": "geheim"}`, r.URL).Events(web).Delivered()
 	got := r.requests()[0]
 	var e sdk.Event
-	if err := json.Unmarshal([]byte(got.body), &e); err != nil || e != web {
+	if err := json.Unmarshal([]byte(got.body), &e); err != nil || !reflect.DeepEqual(e, web) {
 		t.Errorf("the body is %q (%v), want the event", got.body, err)
 	}
 	for _, tt := range [][3]string{
@@ -144,7 +145,7 @@ func TestEachEventIsARequestUnlessTheyAreGathered(t *testing.T) {
 	}
 	hook(t, `{"url": %q, "batch": "5s"}`, list.URL).Events(down(1), down(2), down(3)).Delivered()
 	var events []sdk.Event
-	if err := json.Unmarshal([]byte(list.requests()[0].body), &events); err != nil || len(events) != 3 || events[2] != down(3) {
+	if err := json.Unmarshal([]byte(list.requests()[0].body), &events); err != nil || len(events) != 3 || !reflect.DeepEqual(events[2], down(3)) {
 		t.Errorf("the request has %+v, %v, want a list of three", events, err)
 	}
 }

@@ -27,7 +27,7 @@ func SampleEvents() []*pluginv1.Event {
 	return []*pluginv1.Event{
 		{
 			Seq: 1, At: at, Node: "lb1", Code: "instance.state", Severity: "info", Kind: "instance", Subject: "test",
-			From: "BACKUP", To: "MASTER", Priority: 150, Reason: "a test of the notifier",
+			From: "BACKUP", To: "MASTER", Priority: 150, Reason: "a test of the notifier", Attrs: map[string]string{"row": "7", "peer_view": "none"},
 		},
 		{
 			Seq: 2, At: at, Node: "lb1", Code: "real_server.state", Severity: "warning", Kind: "real_server", Subject: "192.0.2.1:80",

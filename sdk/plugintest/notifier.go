@@ -111,7 +111,7 @@ func eventsProto(events []sdk.Event) []*pluginv1.Event {
 	for _, e := range events {
 		all = append(all, &pluginv1.Event{
 			Seq: e.Seq, At: timestamppb.New(e.Time), Node: e.Node, Code: e.Code, Severity: e.Severity, Kind: e.Kind, Subject: e.Subject,
-			Service: e.Service, From: e.From, To: e.To, Priority: int64(e.Priority), Reason: e.Reason,
+			Service: e.Service, From: e.From, To: e.To, Priority: int64(e.Priority), Reason: e.Reason, Attrs: e.Attrs,
 		})
 	}
 	return all

@@ -1879,19 +1879,21 @@ func (x *NotifyRequest) GetAttempt() uint32 {
 }
 
 type Event struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Seq           uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
-	At            *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
-	Node          string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
-	Code          string                 `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
-	Severity      string                 `protobuf:"bytes,5,opt,name=severity,proto3" json:"severity,omitempty"`
-	Kind          string                 `protobuf:"bytes,6,opt,name=kind,proto3" json:"kind,omitempty"`
-	Subject       string                 `protobuf:"bytes,7,opt,name=subject,proto3" json:"subject,omitempty"`
-	Service       string                 `protobuf:"bytes,8,opt,name=service,proto3" json:"service,omitempty"`
-	From          string                 `protobuf:"bytes,9,opt,name=from,proto3" json:"from,omitempty"`
-	To            string                 `protobuf:"bytes,10,opt,name=to,proto3" json:"to,omitempty"`
-	Priority      int64                  `protobuf:"varint,11,opt,name=priority,proto3" json:"priority,omitempty"`
-	Reason        string                 `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	state    protoimpl.MessageState `protogen:"open.v1"`
+	Seq      uint64                 `protobuf:"varint,1,opt,name=seq,proto3" json:"seq,omitempty"`
+	At       *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=at,proto3" json:"at,omitempty"`
+	Node     string                 `protobuf:"bytes,3,opt,name=node,proto3" json:"node,omitempty"`
+	Code     string                 `protobuf:"bytes,4,opt,name=code,proto3" json:"code,omitempty"`
+	Severity string                 `protobuf:"bytes,5,opt,name=severity,proto3" json:"severity,omitempty"`
+	Kind     string                 `protobuf:"bytes,6,opt,name=kind,proto3" json:"kind,omitempty"`
+	Subject  string                 `protobuf:"bytes,7,opt,name=subject,proto3" json:"subject,omitempty"`
+	Service  string                 `protobuf:"bytes,8,opt,name=service,proto3" json:"service,omitempty"`
+	From     string                 `protobuf:"bytes,9,opt,name=from,proto3" json:"from,omitempty"`
+	To       string                 `protobuf:"bytes,10,opt,name=to,proto3" json:"to,omitempty"`
+	Priority int64                  `protobuf:"varint,11,opt,name=priority,proto3" json:"priority,omitempty"`
+	Reason   string                 `protobuf:"bytes,12,opt,name=reason,proto3" json:"reason,omitempty"`
+	// What the event says for machines besides, by names that are documented with its code: the evidence of a takeover, its durations.
+	Attrs         map[string]string `protobuf:"bytes,13,rep,name=attrs,proto3" json:"attrs,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2008,6 +2010,13 @@ func (x *Event) GetReason() string {
 		return x.Reason
 	}
 	return ""
+}
+
+func (x *Event) GetAttrs() map[string]string {
+	if x != nil {
+		return x.Attrs
+	}
+	return nil
 }
 
 type NotifyResponse struct {
@@ -2476,7 +2485,7 @@ const file_plugin_proto_rawDesc = "" +
 	"configJson\x120\n" +
 	"\x06events\x18\x03 \x03(\v2\x18.vipward.plugin.v1.EventR\x06events\x12'\n" +
 	"\x0fidempotency_key\x18\x04 \x01(\tR\x0eidempotencyKey\x12\x18\n" +
-	"\aattempt\x18\x05 \x01(\rR\aattempt\"\xa9\x02\n" +
+	"\aattempt\x18\x05 \x01(\rR\aattempt\"\x9e\x03\n" +
 	"\x05Event\x12\x10\n" +
 	"\x03seq\x18\x01 \x01(\x04R\x03seq\x12*\n" +
 	"\x02at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\x12\x12\n" +
@@ -2490,7 +2499,12 @@ const file_plugin_proto_rawDesc = "" +
 	"\x02to\x18\n" +
 	" \x01(\tR\x02to\x12\x1a\n" +
 	"\bpriority\x18\v \x01(\x03R\bpriority\x12\x16\n" +
-	"\x06reason\x18\f \x01(\tR\x06reason\"\xd8\x01\n" +
+	"\x06reason\x18\f \x01(\tR\x06reason\x129\n" +
+	"\x05attrs\x18\r \x03(\v2#.vipward.plugin.v1.Event.AttrsEntryR\x05attrs\x1a8\n" +
+	"\n" +
+	"AttrsEntry\x12\x10\n" +
+	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
+	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"\xd8\x01\n" +
 	"\x0eNotifyResponse\x12C\n" +
 	"\aoutcome\x18\x01 \x01(\x0e2).vipward.plugin.v1.NotifyResponse.OutcomeR\aoutcome\x12\x16\n" +
 	"\x06reason\x18\x02 \x01(\tR\x06reason\x12:\n" +
@@ -2575,7 +2589,7 @@ func file_plugin_proto_rawDescGZIP() []byte {
 }
 
 var file_plugin_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
-var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_plugin_proto_msgTypes = make([]protoimpl.MessageInfo, 29)
 var file_plugin_proto_goTypes = []any{
 	(Kind)(0),                     // 0: vipward.plugin.v1.Kind
 	(Status)(0),                   // 1: vipward.plugin.v1.Status
@@ -2612,8 +2626,9 @@ var file_plugin_proto_goTypes = []any{
 	(*WitnessResponse)(nil),       // 32: vipward.plugin.v1.WitnessResponse
 	nil,                           // 33: vipward.plugin.v1.Assignment.LabelsEntry
 	nil,                           // 34: vipward.plugin.v1.Result.ValuesEntry
-	(*durationpb.Duration)(nil),   // 35: google.protobuf.Duration
-	(*timestamppb.Timestamp)(nil), // 36: google.protobuf.Timestamp
+	nil,                           // 35: vipward.plugin.v1.Event.AttrsEntry
+	(*durationpb.Duration)(nil),   // 36: google.protobuf.Duration
+	(*timestamppb.Timestamp)(nil), // 37: google.protobuf.Timestamp
 }
 var file_plugin_proto_depIdxs = []int32{
 	9,  // 0: vipward.plugin.v1.DescribeResponse.components:type_name -> vipward.plugin.v1.Component
@@ -2629,48 +2644,49 @@ var file_plugin_proto_depIdxs = []int32{
 	19, // 10: vipward.plugin.v1.ControlRequest.ping:type_name -> vipward.plugin.v1.Ping
 	20, // 11: vipward.plugin.v1.ControlEvent.pong:type_name -> vipward.plugin.v1.Pong
 	22, // 12: vipward.plugin.v1.CheckerRequest.assign:type_name -> vipward.plugin.v1.Assignment
-	35, // 13: vipward.plugin.v1.Assignment.interval:type_name -> google.protobuf.Duration
-	35, // 14: vipward.plugin.v1.Assignment.retry_interval:type_name -> google.protobuf.Duration
-	35, // 15: vipward.plugin.v1.Assignment.timeout:type_name -> google.protobuf.Duration
-	35, // 16: vipward.plugin.v1.Assignment.phase:type_name -> google.protobuf.Duration
+	36, // 13: vipward.plugin.v1.Assignment.interval:type_name -> google.protobuf.Duration
+	36, // 14: vipward.plugin.v1.Assignment.retry_interval:type_name -> google.protobuf.Duration
+	36, // 15: vipward.plugin.v1.Assignment.timeout:type_name -> google.protobuf.Duration
+	36, // 16: vipward.plugin.v1.Assignment.phase:type_name -> google.protobuf.Duration
 	33, // 17: vipward.plugin.v1.Assignment.labels:type_name -> vipward.plugin.v1.Assignment.LabelsEntry
 	24, // 18: vipward.plugin.v1.CheckerEvent.results:type_name -> vipward.plugin.v1.Result
 	25, // 19: vipward.plugin.v1.CheckerEvent.heartbeat:type_name -> vipward.plugin.v1.Heartbeat
 	1,  // 20: vipward.plugin.v1.Result.status:type_name -> vipward.plugin.v1.Status
-	36, // 21: vipward.plugin.v1.Result.at:type_name -> google.protobuf.Timestamp
-	35, // 22: vipward.plugin.v1.Result.took:type_name -> google.protobuf.Duration
+	37, // 21: vipward.plugin.v1.Result.at:type_name -> google.protobuf.Timestamp
+	36, // 22: vipward.plugin.v1.Result.took:type_name -> google.protobuf.Duration
 	34, // 23: vipward.plugin.v1.Result.values:type_name -> vipward.plugin.v1.Result.ValuesEntry
-	35, // 24: vipward.plugin.v1.Heartbeat.lag:type_name -> google.protobuf.Duration
-	35, // 25: vipward.plugin.v1.Heartbeat.late_sum:type_name -> google.protobuf.Duration
+	36, // 24: vipward.plugin.v1.Heartbeat.lag:type_name -> google.protobuf.Duration
+	36, // 25: vipward.plugin.v1.Heartbeat.late_sum:type_name -> google.protobuf.Duration
 	27, // 26: vipward.plugin.v1.NotifyRequest.events:type_name -> vipward.plugin.v1.Event
-	36, // 27: vipward.plugin.v1.Event.at:type_name -> google.protobuf.Timestamp
-	3,  // 28: vipward.plugin.v1.NotifyResponse.outcome:type_name -> vipward.plugin.v1.NotifyResponse.Outcome
-	35, // 29: vipward.plugin.v1.NotifyResponse.retry_after:type_name -> google.protobuf.Duration
-	4,  // 30: vipward.plugin.v1.FenceRequest.action:type_name -> vipward.plugin.v1.FenceRequest.Action
-	5,  // 31: vipward.plugin.v1.FenceResponse.verdict:type_name -> vipward.plugin.v1.FenceResponse.Verdict
-	35, // 32: vipward.plugin.v1.WitnessRequest.ttl:type_name -> google.protobuf.Duration
-	6,  // 33: vipward.plugin.v1.WitnessResponse.verdict:type_name -> vipward.plugin.v1.WitnessResponse.Verdict
-	7,  // 34: vipward.plugin.v1.Plugin.Describe:input_type -> vipward.plugin.v1.DescribeRequest
-	15, // 35: vipward.plugin.v1.Plugin.Validate:input_type -> vipward.plugin.v1.ValidateRequest
-	17, // 36: vipward.plugin.v1.Plugin.Control:input_type -> vipward.plugin.v1.ControlRequest
-	21, // 37: vipward.plugin.v1.Checker.Run:input_type -> vipward.plugin.v1.CheckerRequest
-	26, // 38: vipward.plugin.v1.Notifier.Notify:input_type -> vipward.plugin.v1.NotifyRequest
-	29, // 39: vipward.plugin.v1.Fencer.Fence:input_type -> vipward.plugin.v1.FenceRequest
-	31, // 40: vipward.plugin.v1.Witness.Acquire:input_type -> vipward.plugin.v1.WitnessRequest
-	31, // 41: vipward.plugin.v1.Witness.Release:input_type -> vipward.plugin.v1.WitnessRequest
-	8,  // 42: vipward.plugin.v1.Plugin.Describe:output_type -> vipward.plugin.v1.DescribeResponse
-	16, // 43: vipward.plugin.v1.Plugin.Validate:output_type -> vipward.plugin.v1.ValidateResponse
-	18, // 44: vipward.plugin.v1.Plugin.Control:output_type -> vipward.plugin.v1.ControlEvent
-	23, // 45: vipward.plugin.v1.Checker.Run:output_type -> vipward.plugin.v1.CheckerEvent
-	28, // 46: vipward.plugin.v1.Notifier.Notify:output_type -> vipward.plugin.v1.NotifyResponse
-	30, // 47: vipward.plugin.v1.Fencer.Fence:output_type -> vipward.plugin.v1.FenceResponse
-	32, // 48: vipward.plugin.v1.Witness.Acquire:output_type -> vipward.plugin.v1.WitnessResponse
-	32, // 49: vipward.plugin.v1.Witness.Release:output_type -> vipward.plugin.v1.WitnessResponse
-	42, // [42:50] is the sub-list for method output_type
-	34, // [34:42] is the sub-list for method input_type
-	34, // [34:34] is the sub-list for extension type_name
-	34, // [34:34] is the sub-list for extension extendee
-	0,  // [0:34] is the sub-list for field type_name
+	37, // 27: vipward.plugin.v1.Event.at:type_name -> google.protobuf.Timestamp
+	35, // 28: vipward.plugin.v1.Event.attrs:type_name -> vipward.plugin.v1.Event.AttrsEntry
+	3,  // 29: vipward.plugin.v1.NotifyResponse.outcome:type_name -> vipward.plugin.v1.NotifyResponse.Outcome
+	36, // 30: vipward.plugin.v1.NotifyResponse.retry_after:type_name -> google.protobuf.Duration
+	4,  // 31: vipward.plugin.v1.FenceRequest.action:type_name -> vipward.plugin.v1.FenceRequest.Action
+	5,  // 32: vipward.plugin.v1.FenceResponse.verdict:type_name -> vipward.plugin.v1.FenceResponse.Verdict
+	36, // 33: vipward.plugin.v1.WitnessRequest.ttl:type_name -> google.protobuf.Duration
+	6,  // 34: vipward.plugin.v1.WitnessResponse.verdict:type_name -> vipward.plugin.v1.WitnessResponse.Verdict
+	7,  // 35: vipward.plugin.v1.Plugin.Describe:input_type -> vipward.plugin.v1.DescribeRequest
+	15, // 36: vipward.plugin.v1.Plugin.Validate:input_type -> vipward.plugin.v1.ValidateRequest
+	17, // 37: vipward.plugin.v1.Plugin.Control:input_type -> vipward.plugin.v1.ControlRequest
+	21, // 38: vipward.plugin.v1.Checker.Run:input_type -> vipward.plugin.v1.CheckerRequest
+	26, // 39: vipward.plugin.v1.Notifier.Notify:input_type -> vipward.plugin.v1.NotifyRequest
+	29, // 40: vipward.plugin.v1.Fencer.Fence:input_type -> vipward.plugin.v1.FenceRequest
+	31, // 41: vipward.plugin.v1.Witness.Acquire:input_type -> vipward.plugin.v1.WitnessRequest
+	31, // 42: vipward.plugin.v1.Witness.Release:input_type -> vipward.plugin.v1.WitnessRequest
+	8,  // 43: vipward.plugin.v1.Plugin.Describe:output_type -> vipward.plugin.v1.DescribeResponse
+	16, // 44: vipward.plugin.v1.Plugin.Validate:output_type -> vipward.plugin.v1.ValidateResponse
+	18, // 45: vipward.plugin.v1.Plugin.Control:output_type -> vipward.plugin.v1.ControlEvent
+	23, // 46: vipward.plugin.v1.Checker.Run:output_type -> vipward.plugin.v1.CheckerEvent
+	28, // 47: vipward.plugin.v1.Notifier.Notify:output_type -> vipward.plugin.v1.NotifyResponse
+	30, // 48: vipward.plugin.v1.Fencer.Fence:output_type -> vipward.plugin.v1.FenceResponse
+	32, // 49: vipward.plugin.v1.Witness.Acquire:output_type -> vipward.plugin.v1.WitnessResponse
+	32, // 50: vipward.plugin.v1.Witness.Release:output_type -> vipward.plugin.v1.WitnessResponse
+	43, // [43:51] is the sub-list for method output_type
+	35, // [35:43] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_plugin_proto_init() }
@@ -2697,7 +2713,7 @@ func file_plugin_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_plugin_proto_rawDesc), len(file_plugin_proto_rawDesc)),
 			NumEnums:      7,
-			NumMessages:   28,
+			NumMessages:   29,
 			NumExtensions: 0,
 			NumServices:   5,
 		},
