@@ -56,8 +56,8 @@ func (a *agenda) plan(i *instance, due time.Time) {
 	}
 }
 
-// Overdue tells whether an instance has waited for a master for long enough at this instant: what has arrived meanwhile is to be
-// stepped before anything else, or its silence may be one of this process.
+// Overdue tells whether an instance has waited for a master for long enough at this instant, or was stopped as one that may go on: what has
+// arrived meanwhile is to be stepped before anything else, or the silence may be one of this process.
 func (n *Node) Overdue(now time.Time) bool { return n.agenda.overdue(now, 0) }
 
 // overdue looks at those below a place of the heap that are due.

@@ -61,6 +61,7 @@ type instance struct {
 	confirmed time.Time          // the last advert that was not told to be unsent
 	dumb      string             // why its adverts cannot be sent, until it is tried again
 	remote    bool               // no other member is near
+	alone     time.Duration      // as the router was told
 
 	// The rest belongs to the agenda.
 	due     time.Time
@@ -249,7 +250,7 @@ func (n *Node) contain(now time.Time, i *instance) {
 	i.broken = fmt.Sprintf("a fault of vipward has stopped it (%v); reload to start it again, and please report it", p)
 	i.router = vrrp.NewRouter(i.cfg.VRRP)
 	out := i.router.Step(now, vrrp.Fail{Reason: i.broken})
-	i.started, i.source, i.holds, n.dirty = true, false, false, true
+	i.started, i.source, i.holds, i.alone, n.dirty = true, false, false, 0, true
 	n.disinherit(i)
 	n.touch(i)
 	out.From = before

@@ -223,10 +223,11 @@ func (n *Node) believe(now, at time.Time, m *member, p *path, msg heartbeat.Mess
 		clear(m.instances)
 		clear(m.attributes)
 	}
-	if !m.alive(now, time.Time{}) {
+	back := !m.alive(now, time.Time{})
+	m.boot, m.seq, m.heard = msg.Boot, msg.Seq, at
+	if back {
 		n.meet(now, m)
 	}
-	m.boot, m.seq, m.heard = msg.Boot, msg.Seq, at
 	p.heard, p.seq = at, msg.Seq
 	if m.met.IsZero() {
 		m.met = now
@@ -260,6 +261,7 @@ func (n *Node) meet(now time.Time, m *member) {
 		}
 		if i.isMaster() {
 			n.hasten(i)
+			n.solitude(now, i)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package node
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -36,6 +37,7 @@ func (n *Node) tenure(now time.Time, i *instance) {
 		return
 	}
 	n.resist(now, i)
+	n.solitude(now, i)
 	t := n.tenureOf(now, i)
 	n.tellRival(now, i, t)
 	stay, why := guard.Judge(t)
@@ -174,6 +176,22 @@ func (n *Node) resist(now time.Time, i *instance) {
 	if on != i.resists {
 		i.resists = on
 		n.step(now, i, vrrp.Resist{On: on})
+	}
+}
+
+// solitude lets a master go on after a stall of this process where nobody is near that could have taken over: where no other member was
+// heard for long, for as long as the lease is then; and for any time where there is no other member, and no other router was ever heard.
+func (n *Node) solitude(now time.Time, i *instance) {
+	alone := time.Duration(0)
+	switch {
+	case n.cfg.Lone && !i.router.Met() && len(i.cfg.VRRP.Peers) == 0:
+		alone = math.MaxInt64
+	case !n.cfg.Lone && n.remote(now):
+		alone = longLease
+	}
+	if alone != i.alone {
+		i.alone = alone
+		n.step(now, i, vrrp.Alone{For: alone})
 	}
 }
 

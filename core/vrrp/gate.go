@@ -184,10 +184,10 @@ func (r *Router) resists(now time.Time) bool {
 	return now.Sub(r.resisted) < resistLimit*r.cfg.Interval
 }
 
-// Overdue tells whether the silence of a master has come to its end at this instant: what has arrived meanwhile should be read before
-// the next step.
+// Overdue tells whether the silence of a master has come to its end at this instant, or a master was stopped
+// that may go on: what has arrived meanwhile should be read before the next step.
 func (r *Router) Overdue(now time.Time) bool {
-	return (r.state == Backup || r.state == Hold) && !r.deadline.IsZero() && !now.Before(r.deadline)
+	return r.alone > 0 && r.stalled(now) || (r.state == Backup || r.state == Hold) && !r.deadline.IsZero() && !now.Before(r.deadline)
 }
 
 // call has a master of lower rank yield that learns by adverts alone that there is a better one, as an advert of this router as master

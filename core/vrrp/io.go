@@ -53,6 +53,9 @@ type (
 	// Resist has a master not yield to adverts of higher rank for some intervals: its ownership may be the newer one. It answers them
 	// as it answers those of lower rank.
 	Resist struct{ On bool }
+	// Alone tells that no other router is near that could take over: a master that was stopped for no longer than For goes on. 0 is for
+	// not alone.
+	Alone struct{ For time.Duration }
 	// Slept says that the machine was suspended for a time that the instants do not show. It comes before anything else after it.
 	Slept struct{ For time.Duration }
 	// Source tells the primary address of the interface. An invalid one is ignored.
@@ -76,6 +79,7 @@ func (Defer) input()    {}
 func (Release) input()  {}
 func (Resist) input()   {}
 func (Slept) input()    {}
+func (Alone) input()    {}
 
 // Output is what follows from one input. Its slices are valid until the next call of a method with an instant.
 type Output struct {

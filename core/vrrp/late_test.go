@@ -72,3 +72,30 @@ func TestOverdueIsABackupWhoseTimeHasCome(t *testing.T) {
 		t.Errorf("%s is overdue", r.State())
 	}
 }
+
+// Who is alone has nobody to make room for. What has come meanwhile is read all the same before it speaks.
+func TestAMasterThatIsAloneOutlastsAStall(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		alone time.Duration
+		stall time.Duration
+		want  State
+	}{
+		{"a peer may have taken over", 0, 4 * time.Second, Backup},
+		{"nobody is near", time.Minute, 4 * time.Second, Master},
+		{"one may have come meanwhile", time.Minute, time.Minute + time.Nanosecond, Backup},
+	} {
+		r := backup()
+		r.Step(r.Deadline(), Timeout{})
+		begin := after(time.Minute)
+		r.Step(begin, Promote{})
+		r.Step(begin, Alone{For: c.alone})
+		if r.Overdue(begin.Add(3*time.Second)) || c.alone > 0 && !r.Overdue(begin.Add(c.stall)) {
+			t.Errorf("%s: what has come is read first where it was not stopped, or not where it was", c.name)
+		}
+		out := r.Step(begin.Add(c.stall), Timeout{})
+		if r.State() != c.want || (len(out.Adverts) > 0) != (c.want == Master) {
+			t.Errorf("%s: it is %s and sends %d adverts, want %s", c.name, r.State(), len(out.Adverts), c.want)
+		}
+	}
+}

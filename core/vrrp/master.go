@@ -117,9 +117,9 @@ func (r *Router) mayAnswer(now time.Time) bool {
 }
 
 // checkStall makes a master step down, silently, that was asleep for so long that a peer may have taken over: three of its
-// intervals since its last advert, which is one interval before the deadline.
+// intervals since its last advert, which is one interval before the deadline. Where nobody is there that could, it goes on.
 func (r *Router) checkStall(now time.Time) {
-	if r.state != Master || now.Sub(r.deadline) <= 2*r.cfg.Interval {
+	if !r.stalled(now) || now.Sub(r.sent) <= r.alone {
 		return
 	}
 	reason := "stalled for " + now.Sub(r.sent).Round(max(r.cfg.Interval/10, time.Millisecond)).String()
@@ -130,4 +130,8 @@ func (r *Router) checkStall(now time.Time) {
 	}
 	r.becomeBackup(now, reason)
 	r.gate.follows = r.cfg.Gated // as far as it knows, another is master: the group must not be torn apart
+}
+
+func (r *Router) stalled(now time.Time) bool {
+	return r.state == Master && now.Sub(r.deadline) > 2*r.cfg.Interval
 }

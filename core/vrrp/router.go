@@ -48,6 +48,8 @@ type Router struct {
 	resist     bool      // a master of higher rank may be the older one
 	resisted   time.Time // since when it is resisted; zero for not
 
+	alone time.Duration // how long this process may be stopped while nobody is there to take over
+
 	unsure   peer     // a master whose clock or the own one is wrong, as heard last
 	marks    marks    // the sequence numbers of signed adverts
 	numbered Sequence // the last one of the own
@@ -130,6 +132,8 @@ func (r *Router) Step(now time.Time, in Input) Output {
 		r.release(now, in.Reason)
 	case Resist:
 		r.resist = in.On
+	case Alone:
+		r.alone = in.For
 	case Slept:
 		r.slept(now, in.For)
 	}
@@ -321,6 +325,9 @@ func (r *Router) Holds() bool { return r.state == Master || !r.linger.until.IsZe
 
 // HandingOver tells whether a planned hand-over waits for a peer.
 func (r *Router) HandingOver() bool { return r.handover.active() }
+
+// Met tells whether another router was ever heard.
+func (r *Router) Met() bool { return r.met }
 
 // Yielded tells whether an operator moved mastership away from here, so that this router does not preempt: until it becomes
 // master for another reason, leaves BACKUP for a fault or the end, or gets another priority or preemption by [Router.Reconfigure].
