@@ -31,6 +31,7 @@ type pair struct {
 	cut     [2]bool // no reference is reached
 	wedged  [2]bool // the kernel goes on to answer for the VIP
 	beats   int
+	slowest string // the path whose heartbeats come after those of the others
 	orders  []FenceOrder
 	third   *third        // the witness; nil for none
 	strange bool          // a stranger answers for the VIP
@@ -107,7 +108,9 @@ func (p *pair) step(k int, in Input) {
 			p.step(other, Received{Interface: "eth0", Header: vrrp.Header{Source: a.Source, Destination: a.Destination, TTL: 255}, Payload: a.Payload, At: p.now})
 		}
 	}
-	for _, b := range out.Beats {
+	isSlow := func(b BeatTo) bool { return b.Path == p.slowest }
+	last := slices.DeleteFunc(slices.Clone(out.Beats), func(b BeatTo) bool { return !isSlow(b) })
+	for _, b := range append(slices.DeleteFunc(out.Beats, isSlow), last...) {
 		p.beats++
 		if !p.silent {
 			p.step(other, Beat{Path: b.Path, Source: pairAddr(k), Payload: b.Payload, At: p.now})
@@ -238,6 +241,36 @@ func TestAdvertsThatDoNotComeAreNoDeadMaster(t *testing.T) {
 	p.dead[0] = true
 	p.run(2 * time.Second)
 	p.want("- MASTER")
+}
+
+// Of several members the one counts that asks for the instance, whoever is heard first.
+func TestAMemberThatAsksIsHeardBesideOthers(t *testing.T) {
+	p := healthyPair(t, func(k int, c *Config) {
+		c.Guard.Peers = append(c.Guard.Peers, Peer{Name: "lb3", Paths: []heartbeat.Path{{Name: "address", Address: pairAddr(2)}}})
+	})
+	n := p.nodes[0]
+	third := n.members[1]
+	third.heard, third.instances["web"] = p.now, claim{heartbeat.Instance{Name: "web", State: uint8(vrrp.Hold), Priority: 200, Claims: true}, p.now}
+	for range n.members {
+		if tenure := n.tenureOf(p.now, n.instances[0]); tenure.Name != "lb3" || !tenure.Asked || !tenure.Outranked {
+			t.Errorf("with %s as the first one: %s counts, asked %v", n.members[0].cfg.Name, tenure.Name, tenure.Asked)
+		}
+		slices.Reverse(n.members)
+	}
+}
+
+// What goes out over two paths at once comes in the order of their speeds, not of the numbers.
+func TestASlowerPathIsNotLost(t *testing.T) {
+	p := healthyPair(t, func(k int, c *Config) {
+		c.Guard.Peers[0].Paths = append(c.Guard.Peers[0].Paths, heartbeat.Path{Name: "crosslink", Address: netip.AddrFrom4([4]byte{10, 9, 0, byte(2 - k)})})
+	})
+	p.slowest = "address"
+	p.run(10 * time.Second)
+	for k := range p.nodes {
+		if lines := eventLines(p.events[k]); strings.Contains(lines, "path_lost") {
+			t.Errorf("lb%d takes a path for lost over which everything comes:\n%s", k+1, lines)
+		}
+	}
 }
 
 func TestWhoIsCutOffTakesNothing(t *testing.T) {

@@ -123,11 +123,14 @@ func (n *Node) beat(now time.Time, in Beat) {
 	}
 	fresh := m.echo(now, p, msg)
 	if !m.believes(msg, fresh || len(n.cfg.Guard.Key) == 0) {
-		// A new run proves itself by the echo of what we say; what is old says nothing.
-		p.seq = max(p.seq, msg.Seq)
-		if msg.Boot != m.boot {
+		// A new run proves itself by the echo of what we say; what is old says nothing, but that its path carries what is sent.
+		switch {
+		case msg.Boot != m.boot:
 			p.seq = msg.Seq
 			n.beats.answer = true
+		case msg.Seq > p.seq && m.seq-msg.Seq < sentBeats:
+			p.heard, p.seq = came(now, in.At), msg.Seq
+			n.tellPaths(now)
 		}
 		return
 	}

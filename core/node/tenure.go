@@ -74,7 +74,8 @@ func (n *Node) tenureOf(now time.Time, i *instance) guard.Tenure {
 			continue
 		}
 		c, spoken := m.instances[i.cfg.Name]
-		if t.Heard == guard.VoiceHeard && !c.ofMaster() {
+		better := c.Claims && !t.Master && (!t.Asked || c.Priority > t.Other.Priority)
+		if t.Heard == guard.VoiceHeard && !c.ofMaster() && !better {
 			continue
 		}
 		t.Heard, t.Name, t.Reaches = guard.VoiceHeard, m.cfg.Name, !m.isolated()
