@@ -45,7 +45,7 @@ func TestWhoKeepsStateDoesNotHoldUpTheStart(t *testing.T) {
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got := e.start(nil, nil, nil); got.Drains != nil || got.Marks != nil || len(got.Verdicts) > 0 {
+		if got := e.start(time.Now(), nil, nil, nil); got.Drains != nil || got.Marks != nil || len(got.Verdicts) > 0 {
 			t.Errorf("without files the node begins with %+v", got)
 		}
 		cancel()

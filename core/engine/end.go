@@ -22,7 +22,9 @@ func (e *engine) end(ctx context.Context) error {
 	}
 	applied, cancel := context.WithTimeout(ctx, applyLimit)
 	defer cancel()
-	err := errors.Join(e.addresses.Wait(applied), e.leases.Wait(applied), e.services.Wait(applied), e.refusals.Wait(applied), e.markings.Wait(applied),
+	err := e.addresses.Wait(applied)
+	e.leases.Set(nil) // not before: what has no lease any more would be answered for again
+	err = errors.Join(err, e.leases.Wait(applied), e.services.Wait(applied), e.refusals.Wait(applied), e.markings.Wait(applied),
 		e.probing.Wait(applied))
 	if err != nil {
 		e.log.Error("not everything could be removed; leases end what is left of the addresses", "error", err)

@@ -258,6 +258,7 @@ func (e *engine) begin(ctx context.Context) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+	asked := time.Now()
 	held, ages, err := e.addresses.Held()
 	if err != nil {
 		return fmt.Errorf("look for addresses of a former run: %w", err)
@@ -270,7 +271,7 @@ func (e *engine) begin(ctx context.Context) error {
 	e.wire.Set(ports(cfg))
 	e.beats.Set(paths(cfg))
 	e.outbox.Set(cfg.Notifiers)
-	e.loop.Hurry(e.start(held, ages, leased), time.Now())
+	e.loop.Hurry(e.start(asked, held, ages, leased), time.Now())
 	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, pluginhost.Uses(cfg)...)
 	e.fencers.Set(cfg)
 	notify(e.log, stateReady)
@@ -279,9 +280,9 @@ func (e *engine) begin(ctx context.Context) error {
 }
 
 // start is what a former run has left. Nothing in it may wait for the loop, which begins with it.
-func (e *engine) start(held []desired.AddressKey, ages map[desired.AddressKey]time.Duration, leased []netip.Addr) node.Start {
+func (e *engine) start(asked time.Time, held []desired.AddressKey, ages map[desired.AddressKey]time.Duration, leased []netip.Addr) node.Start {
 	return node.Start{
-		Held: held, Ages: ages, Leased: leased, Marks: e.marks.read(), Memory: e.memory.read(), Drains: e.drains.left, Verdicts: e.verdicts.read(time.Now()),
+		At: asked, Held: held, Ages: ages, Leased: leased, Marks: e.marks.read(), Memory: e.memory.read(), Drains: e.drains.left, Verdicts: e.verdicts.read(time.Now()),
 	}
 }
 

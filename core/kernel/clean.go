@@ -23,7 +23,6 @@ func Clean(ctx context.Context, log *slog.Logger) error {
 	m := NewMarkings(TableOptions{Logger: log, Report: func(string) {}})
 	f := NewFastLeases(FastLeaseOptions{Logger: log, Report: func(string) {}})
 	a.Set(&desired.State{})
-	f.Set(nil)
 	r.Set(nil)
 	m.Set(nil)
 	running, stop := context.WithCancel(ctx)
@@ -32,7 +31,12 @@ func Clean(ctx context.Context, log *slog.Logger) error {
 	for _, run := range []func(context.Context) error{a.Run, f.Run, r.Run, m.Run} {
 		g.Go(func() error { return run(running) })
 	}
-	for _, wait := range []func(context.Context) error{a.Wait, f.Wait, r.Wait, m.Wait} {
+	gone := func(ctx context.Context) error {
+		err := a.Wait(ctx)
+		f.Set(nil) // not before: a VIP without a fast lease would be answered for again
+		return err
+	}
+	for _, wait := range []func(context.Context) error{gone, f.Wait, r.Wait, m.Wait} {
 		if err := wait(ctx); err != nil {
 			return fmt.Errorf("remove what a dead daemon has left: %w", err)
 		}

@@ -14,6 +14,9 @@ const (
 	fastMargin = 20 * time.Millisecond
 	// fastPause is the least time between two wishes for fast leases, so that instances by the hundred are renewed together.
 	fastPause = 10 * time.Millisecond
+	// shutAfter is how long VIPs that were let go stay among the fast leases: one that has ended must not be answered for again in the
+	// time that their removal takes.
+	shutAfter = 500 * time.Millisecond
 )
 
 // FastLease is the longest fast lease that ends before a peer takes over, whose priority is given, and before it asks for the last
@@ -31,7 +34,16 @@ func roundsApart(interval time.Duration) time.Duration { return min(roundPause, 
 type fastWish struct {
 	leases []desired.FastLease
 	told   time.Time
-	news   bool // confirmed since then
+	news   bool      // confirmed since then
+	shut   time.Time // when the last VIPs that were let go need no fast lease any more; zero for none
+}
+
+// shut has the VIPs, which are let go, keep their fast lease as it is until they are gone.
+func (n *Node) shut(now time.Time, i *instance) {
+	if i.fastLease(n.cfg.Lone) > 0 {
+		i.shut = now.Add(shutAfter)
+		n.fast.shut = i.shut
+	}
 }
 
 // fastLease is how long the VIPs are answered for after an advert, where that is less than their lifetime; 0 for as long.
@@ -60,16 +72,20 @@ func (n *Node) keepFast(now time.Time) {
 
 // wishFast tells the kernel of the leases that were confirmed, and of changes at once.
 func (n *Node) wishFast(now time.Time) {
-	if !n.dirty && (!n.fast.news || now.Before(n.fastDeadline())) {
+	over := !n.fast.shut.IsZero() && !now.Before(n.fast.shut)
+	if over {
+		n.fast.shut = time.Time{}
+	}
+	if !n.dirty && !over && (!n.fast.news || now.Before(n.fastDeadline())) {
 		return
 	}
 	leases := []desired.FastLease{}
 	for _, i := range n.instances {
 		lease := i.fastLease(n.cfg.Lone)
-		if lease == 0 || !i.holds && !i.keeps() {
+		if lease == 0 || !i.holds && !i.keeps() && !now.Before(i.shut) {
 			continue
 		}
-		for _, a := range i.cfg.Addresses { // the lease of what is kept is over: it was never renewed by this run
+		for _, a := range i.cfg.Addresses { // that of what a former run has left is over: it was never renewed by this one
 			leases = append(leases, desired.FastLease{Address: a.Prefix.Addr(), For: lease, Renewed: i.renewed})
 		}
 	}
@@ -89,9 +105,11 @@ func (n *Node) fastDeadline() time.Time {
 }
 
 // fastKeepAlive is when a fast lease is to be renewed without an advert; zero for never. In a hand-over none is sent for longer than
-// it runs, and the VIPs are held until another node has them.
+// it runs, and the VIPs are held until another node has them. One that has ended is not: this process was asleep, and by now another
+// node may have them.
 func (n *Node) fastKeepAlive(i *instance) time.Time {
-	if !i.holds || !i.router.HandingOver() || i.fastLease(n.cfg.Lone) == 0 {
+	lease := i.fastLease(n.cfg.Lone)
+	if !i.holds || !i.router.HandingOver() || lease == 0 || n.at.Sub(i.renewed) >= lease {
 		return time.Time{}
 	}
 	return i.renewed.Add(i.cfg.VRRP.Interval)

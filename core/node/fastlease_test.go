@@ -70,8 +70,8 @@ func TestEachAdvertRenewsTheFastLease(t *testing.T) {
 	}
 	r.give(Stop{})
 	r.run(10*time.Second, func() {})
-	if !r.stopped || len(r.leases) > 0 {
-		t.Errorf("stopped %v, and it leaves %v", r.stopped, r.leases)
+	if !r.stopped || len(r.leases) != 1 || len(r.desired.Addresses) > 0 {
+		t.Errorf("stopped %v, its last leases are %v, want that of the VIP until it is gone", r.stopped, r.leases)
 	}
 }
 
@@ -106,6 +106,42 @@ func TestAHandOverRenewsTheFastLease(t *testing.T) {
 		}
 	})
 	r.wantState(vrrp.Master)
+}
+
+func TestAFastLeaseThatHasEndedIsOverWhileItsVIPIsRemoved(t *testing.T) {
+	r := start(t, fast(100*time.Millisecond))
+	r.wait(time.Second)
+	r.give(Timeout{})
+	last := r.leases[0].Renewed
+	r.now = r.now.Add(2 * time.Second) // it was stopped
+	r.give(Timeout{})
+	if len(r.desired.Addresses) > 0 || len(r.leases) != 1 || r.leases[0].Renewed != last {
+		t.Fatalf("when it lets go the leases are %v, want that of %v as it was, until the VIP is gone", r.leases, last)
+	}
+	for end := r.now.Add(shutAfter); r.now.Before(end); r.wait(100 * time.Millisecond) {
+		if r.peerAdvert(200); len(r.leases) != 1 {
+			t.Fatalf("%v before that the leases are %v", end.Sub(r.now), r.leases)
+		}
+	}
+	if r.give(Timeout{}); len(r.leases) > 0 {
+		t.Errorf("at last the leases are %v, want none", r.leases)
+	}
+}
+
+func TestAStalledHandOverDoesNotRenewAFastLeaseThatHasEnded(t *testing.T) {
+	r := start(t, fast(100*time.Millisecond))
+	r.wait(time.Second)
+	r.give(Timeout{})
+	r.give(Failover{Instance: "web", ID: 1})
+	last := r.leases[0].Renewed
+	r.now = r.now.Add(400 * time.Millisecond)
+	r.give(Timeout{})
+	if got := r.leases[0].Renewed; got != last {
+		t.Errorf("400ms later the lease was renewed at %v, want it to be over", got)
+	}
+	if due := r.node.Deadline(); !due.After(r.now) {
+		t.Errorf("the next step is due %v ago", r.now.Sub(due))
+	}
 }
 
 func TestInstancesByTheHundredRenewTheirFastLeasesTogether(t *testing.T) {

@@ -17,6 +17,10 @@ const (
 	heirTakes                 // they are adopted: the instance goes on as master
 )
 
+// heldFor is how old what the kernel was asked for at the start may be before a fast lease that ran then counts for nothing: this
+// process was asleep.
+const heldFor = fastMargin
+
 // inherit tells what is to become of the VIPs that a former run has left, of a sync group as a whole. A lease that was renewed
 // so lately that no peer can have taken over says that none has. Else, who has taken over answers for the VIPs by now.
 func (n *Node) inherit(now time.Time, i *instance) heirloom {
@@ -75,7 +79,7 @@ func (n *Node) left(now time.Time, i *instance) bool {
 // How long it still runs does not tell that: it may be one that was long because no peer was near.
 func (n *Node) outlasts(i *instance) bool {
 	switch {
-	case n.cfg.Lone, slices.ContainsFunc(i.cfg.Addresses, func(a VirtualAddress) bool { return slices.Contains(n.leased, a.Prefix.Addr()) }):
+	case n.cfg.Lone, n.staleness <= heldFor && slices.ContainsFunc(i.cfg.Addresses, func(a VirtualAddress) bool { return slices.Contains(n.leased, a.Prefix.Addr()) }):
 		return false
 	}
 	silence := time.Duration(0)
@@ -86,7 +90,7 @@ func (n *Node) outlasts(i *instance) bool {
 		}
 		silence = max(silence, age)
 	}
-	return silence+leaseMargin > vrrp.MasterDown(i.cfg.VRRP.Version, i.fastestPeer(), i.cfg.VRRP.Interval)
+	return silence+n.staleness+leaseMargin > vrrp.MasterDown(i.cfg.VRRP.Version, i.fastestPeer(), i.cfg.VRRP.Interval)
 }
 
 // canAsk tells whether the network can be asked for a VIP of the instance.

@@ -71,20 +71,22 @@ func TestALeaseIsAsOldAsTheKernelSays(t *testing.T) {
 		interval time.Duration
 		age      time.Duration
 		want     vrrp.State
+		asked    time.Duration // before the start
 	}{
-		{"no peer has waited for so long", time.Second, 3 * time.Second, vrrp.Master},
-		{"a peer may have taken over", time.Second, 4 * time.Second, vrrp.Init},
-		{"a long lease that began to run just now", time.Second, 10 * time.Millisecond, vrrp.Master},
-		{"a long lease near its end", time.Second, 58 * time.Second, vrrp.Init},
-		{"fast adverts", 300 * time.Millisecond, 500 * time.Millisecond, vrrp.Master},
-		{"fast adverts, too late", 300 * time.Millisecond, 800 * time.Millisecond, vrrp.Init},
+		{"no peer has waited for so long", time.Second, 3 * time.Second, vrrp.Master, 0},
+		{"a peer may have taken over", time.Second, 4 * time.Second, vrrp.Init, 0},
+		{"a long lease that began to run just now", time.Second, 10 * time.Millisecond, vrrp.Master, 0},
+		{"a long lease near its end", time.Second, 58 * time.Second, vrrp.Init, 0},
+		{"fast adverts", 300 * time.Millisecond, 500 * time.Millisecond, vrrp.Master, 0},
+		{"fast adverts, too late", 300 * time.Millisecond, 800 * time.Millisecond, vrrp.Init, 0},
+		{"a process that was stopped after it had asked the kernel", time.Second, 10 * time.Millisecond, vrrp.Init, 5 * time.Second},
 	} {
 		cfg := hurried()
 		cfg.Instances[0].VRRP.Interval = c.interval
 		r := &rig{t: t, now: time.Unix(1000, 0), node: New(cfg)}
 		key := desired.AddressKey{Interface: "eth0", Prefix: vip}
 		r.give(links(true))
-		r.give(Start{Held: []desired.AddressKey{key}, Ages: map[desired.AddressKey]time.Duration{key: c.age}})
+		r.give(Start{Held: []desired.AddressKey{key}, Ages: map[desired.AddressKey]time.Duration{key: c.age}, At: r.now.Add(-c.asked)})
 		if got := r.node.instances[0].router.State(); got != c.want {
 			t.Errorf("%s: it is %s, want %s", c.name, got, c.want)
 		}

@@ -36,6 +36,7 @@ type instance struct {
 	wished  time.Time     // the confirmation that the kernel was last told of
 	lent    time.Duration // the lease from then on, as it was told
 	holds   bool          // what the router said last
+	shut    time.Time     // until when VIPs that were let go keep their fast lease
 
 	refused  map[desired.AddressKey]string // by the kernel
 	pathless map[string]string             // routes and rules that the kernel refuses, by text, with the reason
@@ -251,6 +252,7 @@ func (n *Node) contain(now time.Time, i *instance) {
 	i.router = vrrp.NewRouter(i.cfg.VRRP)
 	out := i.router.Step(now, vrrp.Fail{Reason: i.broken})
 	i.started, i.source, i.holds, i.alone, n.dirty = true, false, false, 0, true
+	n.shut(now, i)
 	n.disinherit(i)
 	n.touch(i)
 	out.From = before
@@ -271,7 +273,12 @@ func (n *Node) take(now time.Time, i *instance, out vrrp.Output) {
 		n.dirty = true
 	}
 	if holds := i.router.Holds(); holds != i.holds {
-		i.holds, i.renewed, i.wished, n.dirty = holds, now, time.Time{}, true
+		i.holds, i.wished, n.dirty = holds, time.Time{}, true
+		if holds {
+			i.renewed = now
+		} else {
+			n.shut(now, i)
+		}
 	}
 	i.owes = i.owes && i.holds
 	n.renew(now, i, out.Adverts)

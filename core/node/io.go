@@ -84,6 +84,8 @@ type (
 		Ages map[desired.AddressKey]time.Duration
 		// Leased are those VIPs whose fast lease still runs.
 		Leased []netip.Addr
+		// At is when the kernel was asked for all that; zero for the instant of the step.
+		At time.Time
 		// Marks are the numbers that signed adverts of a former run have used.
 		Marks []Mark
 		// Drains are the real servers that an operator had drained in a former run.
@@ -236,7 +238,8 @@ type Output struct {
 	// are not.
 	Adverts []Advert
 	// FastLeases are all fast leases, to be applied at once and not changed; nil where they are as before. They are apart
-	// from Desired because they are renewed with each advert.
+	// from Desired because they are renewed with each advert. Those of VIPs that were let go stay until these are gone; after
+	// [Output.Stopped] there are none.
 	FastLeases []desired.FastLease
 	// Desired is the rest of the wish, all of it, or nil where it is as before.
 	Desired *desired.State

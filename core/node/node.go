@@ -43,11 +43,12 @@ type Node struct {
 	links     Links
 	linked    uint64 // counts the changes of the interfaces and of the configuration
 
-	started  time.Time // zero before Start
-	stopping bool
-	held     []desired.AddressKey // what a former run has left, until it is adopted or not
-	ages     map[desired.AddressKey]time.Duration
-	leased   []netip.Addr // the VIPs of it whose fast lease runs
+	started   time.Time // zero before Start
+	stopping  bool
+	held      []desired.AddressKey // what a former run has left, until it is adopted or not
+	ages      map[desired.AddressKey]time.Duration
+	leased    []netip.Addr  // the VIPs of it whose fast lease runs
+	staleness time.Duration // how long before the start the kernel was asked for them
 
 	inlets     map[inlet]*[256]*instance // by VRID
 	agenda     agenda                    // when each instance is to be looked at
@@ -286,13 +287,19 @@ func (n *Node) Deadline() time.Time {
 	for _, v := range n.services {
 		first = earlier(first, v.due)
 	}
-	return earlier(first, n.fastDeadline())
+	return earlier(first, earlier(n.fastDeadline(), n.fast.shut))
 }
 
 func (n *Node) start(now time.Time, in Start) {
 	n.started = now
 	n.dirty = true
 	n.held, n.ages, n.leased = in.Held, in.Ages, in.Leased
+	n.staleness = now.Sub(came(now, in.At))
+	for _, i := range n.instances {
+		if slices.ContainsFunc(n.held, i.owns) {
+			n.shut(now, i) // unless it adopts them
+		}
+	}
 	n.maintenance.Maintenance, n.fenced = in.Memory.Maintenance, in.Memory.Fenced
 	n.rememberMarks(now, in.Marks)
 	n.rememberTerms(in.Memory.Terms)
