@@ -76,9 +76,12 @@ func (j *judge) watchHeld(i, v int, h *host) {
 	}, func(lasted time.Duration) {
 		j.w.fail("I7 not master", "%s is %s of %s and has held %s for %s", h.name(), state, instanceName(i), j.w.key(v).Prefix, lasted)
 	})
-	lease := j.w.lease(h, i)
-	j.switched(&j.dead[v][h.n], held && !h.running() && lease > 0, func() time.Duration {
-		return max(j.views[i][h.n].spoke+lease-j.w.now, 0) + maxLeaseLate + leaseSlack + 20*time.Millisecond
+	lease, late := j.w.lease(h, i), maxLeaseLate+leaseSlack+20*time.Millisecond
+	if fast := j.w.fastLease(h, i); fast > 0 && h.bars[v].listed && !j.views[i][h.n].resigned { // a hand-over renews it without adverts
+		lease, late = fast, maxFastLate+20*time.Millisecond
+	}
+	j.switched(&j.dead[v][h.n], held && !h.running() && lease > 0 && !h.barred(v), func() time.Duration {
+		return max(j.views[i][h.n].spoke+lease-j.w.now, 0) + late
 	}, func(lasted time.Duration) {
 		j.w.fail("I7 crash", "the process of %s has not run for %s, and its machine still holds %s", h.name(), lasted, j.w.key(v).Prefix)
 	})
@@ -186,13 +189,20 @@ func (j *judge) astray(i, v, c int, owners []*host) bool {
 		return false // who hands over while it is cut off does not tell that it was master meanwhile
 	}
 	o, e := owners[0], seg.caches[c][v]
+	if j.w.scenario.Instances[i].Unleased && e.owner >= 0 && j.w.hosts[e.owner].shaken > j.views[i][o.n].since {
+		return false // one that was stopped in the middle of a takeover put it late, without a word to other nodes; no lease forbids that
+	}
 	if e.owner == o.n || e.teller == o.n && e.told >= e.since {
 		return false
 	}
 	if since := j.views[i][o.n].since; since >= seg.shaken && e.since <= since {
 		return true
 	}
-	return e.owner >= 0 && j.w.hosts[e.owner].running() && j.w.hears(segment, o, j.w.hosts[e.owner]) && j.views[i][e.owner].left >= seg.shaken
+	if e.owner < 0 || !j.w.hosts[e.owner].running() || j.views[i][e.owner].left < seg.shaken {
+		return false
+	}
+	other := j.w.hosts[e.owner]
+	return j.w.hears(segment, o, other) && (j.w.adverts(segment, o, other) || j.w.beats(other, o)) // else nobody tells it that there were two
 }
 
 // putRight is how long that may last: two announcements are a second apart, and the one that is owed comes with an advert.

@@ -25,7 +25,7 @@ func (w *World) inject(f Fault) {
 // begin lets a fault happen, and returns what ends it; nil where it has no duration.
 func (w *World) begin(f Fault) (end func()) {
 	switch f.Kind {
-	case Kill, Crash, Pause, Late, Stop, Failover, Reload, Reconfigure, FailChecker, Wall, Power, Fencer:
+	case Kill, Crash, Stall, Pause, Late, Stop, Failover, Reload, Reconfigure, FailChecker, Wall, Power, Fencer:
 		return w.onHost(f)
 	case Carrier, Deleted, Removed, Refused:
 		return w.onKernel(f)
@@ -45,16 +45,8 @@ func (w *World) onHost(f Fault) (end func()) {
 		h.down++
 		h.kill()
 		return h.rise
-	case Crash:
-		if h.node == nil || h.crashIn > 0 {
-			return nil
-		}
-		h.crashIn = max(f.Size, 1)
-		h.crashed = func() {
-			w.judge.disturbed(&f)
-			h.down++
-			w.after(time.Duration(f.For), func() { w.judge.disturbed(nil); h.rise() })
-		}
+	case Crash, Stall:
+		w.hit(h, f)
 	case Pause:
 		h.pause()
 		return h.resume
@@ -85,6 +77,28 @@ func (w *World) onHost(f Fault) (end func()) {
 		return func() { h.setWall(-f.Size) }
 	}
 	return nil
+}
+
+// hit has a process killed or stopped at the end of one of its next actions.
+func (w *World) hit(h *host, f Fault) {
+	if h.node == nil || h.crashIn > 0 {
+		return
+	}
+	h.crashIn = max(f.Size, 1)
+	h.crashed = func() {
+		if f.Kind == Crash {
+			h.kill()
+		}
+		w.judge.disturbed(&f)
+		end := h.rise
+		if f.Kind == Crash {
+			h.down++
+		} else {
+			h.pause()
+			end = h.resume
+		}
+		w.after(time.Duration(f.For), func() { w.judge.disturbed(nil); end() })
+	}
 }
 
 // setWall lets the wall clock jump. What has no keys does not even notice.

@@ -12,6 +12,7 @@ func Generate(seed uint64, length time.Duration) Scenario {
 	g := generator{rand.New(rand.NewPCG(seed, 7))} // reproducible on purpose
 	s := Scenario{Seed: seed, Length: span(length), Topology: g.topology()}
 	s.Guard = guardOf(seed, s.Topology)
+	fastLeases(seed, s.Instances)
 	kinds := g.kinds(s.Guard)
 	pause := settlingOf(s.Topology)
 	for t := 25 * time.Second; t < length-pause; {
@@ -125,7 +126,7 @@ func (g generator) group(t *Topology) {
 func (g generator) kinds(guard *GuardSpec) (kinds []string) {
 	for len(kinds) == 0 {
 		for _, k := range append(guardKinds(guard), []string{
-			Kill, Kill, Crash, Crash, Pause, Pause, Late, Stop, Failover, Failover, Reload, Reload, Reconfigure, Reconfigure, FailChecker,
+			Kill, Kill, Crash, Crash, Stall, Pause, Pause, Late, Stop, Failover, Failover, Reload, Reload, Reconfigure, Reconfigure, FailChecker,
 			FailChecker, Loss, Burst, Slow, Duplicate, Mute, Deaf, Cut, Partition, Partition, Flap, Carrier, Deleted, Removed, Refused, Wall, Spoof,
 		}...) {
 			if g.chance(50) {
@@ -142,7 +143,7 @@ func (g generator) fault(t Topology, kind string) Fault {
 		For: span(g.log(10*time.Millisecond, time.Minute)),
 	}
 	switch kind {
-	case Crash:
+	case Crash, Stall:
 		f.Size = 1 + g.IntN(30)
 	case Late:
 		f.Size = one(g, 10, 40, 100, 400)

@@ -30,6 +30,15 @@ func guardOf(seed uint64, t Topology) *GuardSpec {
 	return spec
 }
 
+// fastLeases are those of the instances of some seeds, most of them with fast adverts. They have a stream of their own as well.
+func fastLeases(seed uint64, all []Spec) {
+	g := generator{rand.New(rand.NewPCG(seed, 13))} // reproducible on purpose
+	for i := range all {
+		fast := time.Duration(all[i].Interval) < time.Second
+		all[i].Fast = g.chance(10) || fast && g.chance(60)
+	}
+}
+
 // guardKinds are the faults of what is asked.
 func guardKinds(spec *GuardSpec) (kinds []string) {
 	if spec == nil {

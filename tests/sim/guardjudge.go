@@ -46,7 +46,7 @@ func (h *host) remote() bool {
 			continue
 		}
 		back := h.w.hosts[o].ears // a new run proves itself by the echo of what it has heard
-		answered := back != nil && back[h.n].beat > 0 && h.w.now-back[h.n].beat < 500*time.Millisecond
+		answered := back != nil && back[h.n].beat > 0 && h.w.now-back[h.n].beat < 500*time.Millisecond && h.w.now-back[h.n].back > 500*time.Millisecond
 		if e.beat == 0 || answered && h.w.now-e.beat < longSilence && h.w.now-e.back > 500*time.Millisecond {
 			return false
 		}

@@ -32,13 +32,14 @@ type host struct {
 	wakeAt time.Duration // when the timer is due; 0 for not set
 	late   time.Duration // the most that the process wakes up too late
 
-	crashIn int // actions until the process is killed; 0 for never
+	crashIn int // actions until something happens to the process; 0 for never
 	crashed func()
 
 	stopping bool            // it was asked to end
 	shaken   time.Duration   // when something happened to it last
 	jumped   time.Duration   // when its wall clock did
 	unfit    []time.Duration // by instance: until when it may be out of the election
+	shy      []time.Duration // by instance: until when it need not take over from a worse master
 
 	off         bool // the machine has no power
 	maintenance bool // the node takes no part
@@ -62,7 +63,7 @@ func newHost(w *World, n int) *host {
 		h.clock.ppm = w.scenario.Drift[n]
 	}
 	h.failing, h.first = make([]int, w.scenario.Checkers), make([]bool, w.scenario.Checkers)
-	h.active, h.unfit = h.edit, make([]time.Duration, len(w.scenario.Instances))
+	h.active, h.unfit, h.shy = h.edit, make([]time.Duration, len(w.scenario.Instances)), make([]time.Duration, len(w.scenario.Instances))
 	h.kernel = newKernel(w, h)
 	h.fencer, h.granted = make([]int, 3), make([]bool, len(w.scenario.Instances))
 	return h
@@ -103,7 +104,9 @@ func (h *host) boot() {
 		h.maintained(true)
 	}
 	held, ages := h.left()
-	h.step(node.Start{Held: held, Ages: ages, Marks: h.marks, Memory: h.memory})
+	start := node.Start{At: h.read(), Held: held, Ages: ages, Marks: h.marks, Memory: h.memory}
+	h.fastLeft(&start)
+	h.give(start)
 	for c := range h.failing {
 		h.soon(10*time.Millisecond+h.w.upTo(h.n, 490*time.Millisecond), func() {
 			h.first[c] = true
@@ -180,73 +183,6 @@ func (h *host) give(in node.Input) { h.do(func() { h.step(in) }) }
 
 // step is what the engine does around a step of the node.
 func (h *host) step(in node.Input) { h.obey(h.node.Step(h.read(), in)) }
-
-func (h *host) obey(out node.Output) {
-	h.w.judge.output(h, out)
-	life := h.life
-	for _, a := range out.Adverts {
-		h.w.send(h, a)
-		if h.act(); h.life != life {
-			return
-		}
-	}
-	for _, b := range out.Beats {
-		h.w.beat(h, b)
-	}
-	for _, a := range out.Asks {
-		h.w.ask(h, a)
-	}
-	if out.Desired != nil {
-		h.keeper.set(out.Desired)
-		if h.act(); h.life != life {
-			return
-		}
-	}
-	for _, e := range out.Events {
-		h.w.tell("%s %s", h.name(), e)
-		if e.Code == "node.maintenance" {
-			h.maintained(e.To == "maintenance")
-		}
-		if h.act(); h.life != life {
-			return
-		}
-	}
-	for _, o := range out.Fences {
-		h.w.shoot(h, o)
-		if h.act(); h.life != life {
-			return
-		}
-	}
-	for _, a := range out.WitnessAsks {
-		h.w.askWitness(h, a)
-		if h.act(); h.life != life {
-			return
-		}
-	}
-	if out.Stopped {
-		h.keeper.flush()
-		if h.life == life {
-			h.w.tell("%s has stopped", h.name())
-			h.w.judge.stopped(h)
-			h.end()
-		}
-		return
-	}
-	h.arm()
-}
-
-// act is the end of one action of the process, at which it may be killed.
-func (h *host) act() {
-	if h.w.actions != nil {
-		h.w.actions(h)
-	}
-	if h.crashIn > 0 {
-		if h.crashIn--; h.crashIn == 0 {
-			h.kill()
-			h.crashed()
-		}
-	}
-}
 
 // arm sets the one timer, unless it is due before anyway.
 func (h *host) arm() {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/node"
 	"github.com/vipward/vipward/core/vrrp"
@@ -109,10 +110,13 @@ func (j *judge) linked(h *host, segment int) {
 // retryTime is the longest that a node waits before it tries an address again that the kernel has refused.
 const retryTime = 61 * time.Second
 
+// shyTime is how long a node takes nothing from a worse master whose addresses its kernel has refused, after some tries in a row.
+const shyTime = 8 * time.Minute
+
 // forgiven is told that the kernel does not refuse the addresses of an instance any more.
 func (j *judge) forgiven(h *host, i int) {
 	for _, m := range j.w.scenario.mates(i) {
-		h.unfit[m] = j.w.now + retryTime
+		h.unfit[m], h.shy[m] = j.w.now+retryTime, j.w.now+shyTime
 	}
 	j.shake(h)
 }
@@ -121,10 +125,25 @@ func (j *judge) gained(h *host, v int) {
 	i := j.w.vips[v].instance
 	j.dirty(i)
 	j.rest.moved(h, v)
+	j.beside(h, v)
+}
+
+// beside looks, when a host begins to answer for a VIP, who that does not run still does.
+func (j *judge) beside(h *host, v int) {
 	for _, o := range j.w.hosts {
-		if o != h && o.held[v].on && !o.running() {
-			j.overlaps(i, v, h, o)
+		if o != h && o.held[v].on && !o.barred(v) && !o.running() {
+			j.overlaps(j.w.vips[v].instance, v, h, o)
 		}
+	}
+}
+
+// answersAgain is told that a fast lease lets a VIP through again that was over: only an advert renews it, and not that it is let go (I2).
+func (j *judge) answersAgain(h *host, v int, ended time.Duration) {
+	i := j.w.vips[v].instance
+	j.dirty(i)
+	j.beside(h, v)
+	if s := j.views[i][h.n].state; s != vrrp.Master && j.views[i][h.n].spoke <= ended {
+		j.w.fail("I2 let through again", "%s is %s of %s, its fast lease of %s has ended, and it answers again", h.name(), s, instanceName(i), j.w.key(v).Prefix)
 	}
 }
 
@@ -149,7 +168,7 @@ func (j *judge) lost(_ *host, v int) { j.dirty(j.w.vips[v].instance) }
 func (j *judge) overlaps(i, v int, h, dead *host) {
 	s := dead.active.specs[i]
 	silence := j.w.now - j.views[i][dead.n].spoke
-	if s.Unleased || time.Duration(s.Interval) < 500*time.Millisecond || !j.w.alike(i) || silence < j.w.down(h, i)-time.Millisecond {
+	if s.Unleased || time.Duration(s.Interval) < 500*time.Millisecond && (j.w.fastLease(dead, i) == 0 || !dead.bars[v].listed) || !j.w.alike(i) || silence < j.w.down(h, i)-time.Millisecond {
 		return // it preempts, and did not wait for silence
 	}
 	j.w.fail("I2 dead owner", "%s takes %s, and %s, whose process has said nothing for %s, still holds it",
@@ -194,7 +213,18 @@ func (j *judge) output(h *host, out node.Output) {
 	if out.Desired != nil {
 		j.wish(h, out)
 	}
+	j.fastWish(h, out.FastLeases)
 	j.together(h, out)
+}
+
+// fastWish checks that a fast lease, and what the kernel is late, is over before the fastest peer takes over.
+func (j *judge) fastWish(h *host, leases []desired.FastLease) {
+	for _, l := range leases {
+		i := j.w.vips[j.w.byAddr[l.Address]].instance
+		if most := j.w.fastLease(h, i); most > 0 && l.For > most && j.w.alike(i) {
+			j.w.fail("I2 lease", "%s has a fast lease of %s for %s; a peer may take over after less", h.name(), l.Address, l.For)
+		}
+	}
 }
 
 // transition notes a new state. The first advert of a master comes with it, not later (I8), and before the addresses.

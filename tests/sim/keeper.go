@@ -13,10 +13,13 @@ type keeper struct {
 	h    *host
 	wish *desired.State
 	busy bool
-	want map[int]desired.Address
-	has  map[int]desired.Address // as applied
-	bad  map[int]*refused
-	told map[int]string // what was reported last
+	fast []desired.FastLease
+	// hurries tells that the fast leases are about to be applied.
+	hurries bool
+	want    map[int]desired.Address
+	has     map[int]desired.Address // as applied
+	bad     map[int]*refused
+	told    map[int]string // what was reported last
 	announcer
 }
 
@@ -55,7 +58,13 @@ func (k *keeper) set(s *desired.State) {
 }
 
 // flush applies at once, as the end of the daemon waits for it.
-func (k *keeper) flush() { k.work() }
+func (k *keeper) flush() {
+	life := k.h.life
+	if k.work(); k.h.life == life {
+		k.fast = nil
+		k.applyFast()
+	}
+}
 
 // work compares the wish with what the kernel holds.
 func (k *keeper) work() {

@@ -13,6 +13,7 @@ type kernel struct {
 	h       *host
 	links   []link
 	held    []holding // by VIP
+	bars    []bar     // by VIP
 	refuses []int     // reasons to refuse an address, by instance
 }
 
@@ -33,7 +34,7 @@ type holding struct {
 }
 
 func newKernel(w *World, h *host) kernel {
-	k := kernel{w: w, h: h, held: make([]holding, len(w.vips)), refuses: make([]int, len(w.scenario.Instances))}
+	k := kernel{w: w, h: h, held: make([]holding, len(w.vips)), bars: make([]bar, len(w.vips)), refuses: make([]int, len(w.scenario.Instances))}
 	for s := range w.scenario.Segments {
 		k.links = append(k.links, link{index: s + 2})
 	}
@@ -47,7 +48,9 @@ func (k *kernel) works(segment int) bool {
 }
 
 // answers tells whether the machine answers for a VIP, whoever asks.
-func (k *kernel) answers(v int) bool { return k.held[v].on && k.works(k.w.vips[v].segment) }
+func (k *kernel) answers(v int) bool {
+	return k.held[v].on && k.works(k.w.vips[v].segment) && !k.barred(v)
+}
 
 // put adds an address or renews it; valid is 0 for ever.
 func (k *kernel) put(v int, valid time.Duration) {

@@ -103,7 +103,12 @@ func (w *World) lease(h *host, i int) time.Duration {
 	if h.remote() {
 		return time.Minute
 	}
-	best := 0
+	return max((w.fastest(h, i) - 400*time.Millisecond).Truncate(time.Second), time.Second)
+}
+
+// fastest is the least silence after which a peer of a host may take over.
+func (w *World) fastest(h *host, i int) time.Duration {
+	s, best := h.active.specs[i], 0
 	for m := range w.hosts {
 		if m != h.n {
 			best = max(best, int(s.Priority[m]))
@@ -116,8 +121,16 @@ func (w *World) lease(h *host, i int) time.Duration {
 	if s.Version == 2 {
 		skew = time.Second
 	}
-	down := 3*time.Duration(s.Interval) + skew*time.Duration(256-best)/256
-	return max((down - 400*time.Millisecond).Truncate(time.Second), time.Second)
+	return 3*time.Duration(s.Interval) + skew*time.Duration(256-best)/256
+}
+
+// fastLease is the most that a VIP is answered for without an advert, where nftables ends that; 0 where it does not.
+func (w *World) fastLease(h *host, i int) time.Duration {
+	s := h.active.specs[i]
+	if !s.Fast || s.Unleased || h.remote() {
+		return 0
+	}
+	return max(w.fastest(h, i)-maxFastLate-maxApplyLate, 0)
 }
 
 // parted tells whether the network between the machines of a segment is not whole.
@@ -136,6 +149,11 @@ func cutOff(row []int) bool { return slices.ContainsFunc(row, func(n int) bool {
 // whole tells whether nothing disturbs the links of an instance and its group, nor those that are asked.
 func (w *World) whole(i int) bool {
 	return w.informed() && !slices.ContainsFunc(w.scenario.mates(i), func(m int) bool { return w.parted(w.scenario.Instances[m].Segment) })
+}
+
+// busy tells whether a node wakes up so late that it stands still for longer than its adverts allow.
+func (w *World) busy(i int) bool {
+	return slices.ContainsFunc(w.hosts, func(h *host) bool { return h.late > maxWakeLate && 2*h.late > w.interval(i) })
 }
 
 // tries tells whether a node will try again to hold what its kernel refuses: each time it becomes master for a moment.

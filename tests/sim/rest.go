@@ -66,7 +66,7 @@ func (r *rest) moved(h *host, v int) {
 	}
 	i := h.w.vips[v].instance
 	r.gains[i]++
-	if r.settled && h.w.whole(i) && !h.w.tries(i) && !h.w.disagree(i) {
+	if r.settled && h.w.whole(i) && !h.w.tries(i) && !h.w.disagree(i) && !h.w.busy(i) {
 		h.w.fail("I5 flapping", "%s takes %s, and nothing has happened for %s", h.name(), instanceName(i), h.w.now-r.shaken)
 	}
 }
@@ -86,7 +86,7 @@ func (j *judge) settle() {
 
 func (j *judge) settleInstance(i int) (owner int) {
 	w := j.w
-	if !w.whole(i) || w.disagree(i) {
+	if !w.whole(i) || w.disagree(i) || w.busy(i) {
 		return -1
 	}
 	best, healthy := w.best(i)
@@ -119,7 +119,7 @@ func (j *judge) settleInstance(i int) (owner int) {
 	}
 	o := owners[0]
 	j.complete(i, o)
-	free := slices.ContainsFunc(healthy, func(h *host) bool { return h.yielded(i) || !h.preempts(i) })
+	free := slices.ContainsFunc(healthy, func(h *host) bool { return h.yielded(i) || !h.preempts(i) || w.now < h.shy[i] })
 	if !free && !contains(best, o) {
 		w.fail("I4 winner", "%s, priority %d, holds %s, and %s has priority %d", o.name(), o.priority(i), instanceName(i), best[0].name(), best[0].priority(i))
 	}
@@ -150,7 +150,13 @@ func (j *judge) settleMoves(i, now int) {
 	quiet := !slices.ContainsFunc(r.faults, func(f Fault) bool {
 		return contains([]string{Loss, Burst, Slow, Mute, Deaf, Cut, Partition, Flap, Wall, Late, Isolate, Filter, Crosslink, Reference, Stranger, Witness, Fencer}, f.Kind)
 	})
-	if most := r.ends + 1; quiet && r.gains[i] > most {
+	most := r.ends + 1
+	for _, f := range r.faults {
+		if f.Kind == Reconfigure && f.Size == removeInstance {
+			most += len(j.w.hosts) // they leave and come one after the other, in any order
+		}
+	}
+	if quiet && r.gains[i] > most {
 		j.w.fail("I5 flapping", "%s has moved %d times after %d faults and recoveries: %v", instanceName(i), r.gains[i], most-1, r.faults)
 	}
 	if len(r.faults) != 1 {

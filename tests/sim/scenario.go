@@ -39,6 +39,7 @@ type Fault struct {
 const (
 	Kill        = "kill"         // the process of Node dies; it boots again after For
 	Crash       = "crash"        // the same at the end of its Size-th action from At on
+	Stall       = "stall"        // the process is stopped (SIGSTOP) there, and goes on after For
 	Pause       = "pause"        // SIGSTOP of Node, SIGCONT after For
 	Late        = "late"         // Node wakes up to Size ms too late
 	Stop        = "stop"         // Node is asked to end; it boots again after For

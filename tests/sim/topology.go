@@ -64,8 +64,10 @@ type Spec struct {
 	// Signed adverts carry a keyed digest.
 	Signed bool `json:",omitempty"`
 	// Unleased VIPs stay until somebody removes them.
-	Unleased bool        `json:",omitempty"`
-	Tracks   []TrackSpec `json:",omitempty"`
+	Unleased bool `json:",omitempty"`
+	// Fast leases besides, which nftables ends.
+	Fast   bool        `json:",omitempty"`
+	Tracks []TrackSpec `json:",omitempty"`
 }
 
 // TrackSpec is one track: of a checker, or of the interface on another segment.
@@ -161,7 +163,7 @@ func (t Topology) instance(n, i int, s Spec) node.Instance {
 			Preempt: s.Preempt, PreemptDelay: time.Duration(s.Delay), StartMaster: s.StartMaster, Gated: t.group(i) >= 0,
 		},
 		Garp:  desired.Garp{Repeat: 5, Delay: 5 * time.Second, RefreshRepeat: 1},
-		Lease: node.Lease{Auto: !s.Unleased},
+		Lease: node.Lease{Auto: !s.Unleased, Fast: s.Fast && !s.Unleased},
 	}
 	if s.Signed {
 		in.VRRP.Auth = vrrp.Auth{Keys: []vrrp.Key{key}}

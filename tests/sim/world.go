@@ -7,6 +7,7 @@ package sim
 
 import (
 	"fmt"
+	"net/netip"
 	"time"
 )
 
@@ -32,6 +33,7 @@ type World struct {
 	strangers []int // by instance
 	vips      []vip
 	byKey     map[any]int // of a vip
+	byAddr    map[netip.Addr]int
 	judge     *judge
 	failure   *Failure
 	noise     noise
@@ -65,10 +67,10 @@ func (f *Failure) Error() string {
 
 // newWorld makes the world of a scenario; its machines boot within the first seconds.
 func newWorld(s Scenario) *World {
-	w := &World{scenario: s, lines: 150, noise: newNoise(s.Seed, s.Nodes), byKey: map[any]int{}}
+	w := &World{scenario: s, lines: 150, noise: newNoise(s.Seed, s.Nodes), byKey: map[any]int{}, byAddr: map[netip.Addr]int{}}
 	for i, spec := range s.Instances {
 		for k := range maxVIPs {
-			w.byKey[s.vip(i, k)] = len(w.vips)
+			w.byKey[s.vip(i, k)], w.byAddr[s.vip(i, k).Prefix.Addr()] = len(w.vips), len(w.vips)
 			w.vips = append(w.vips, vip{i, spec.Segment})
 		}
 	}

@@ -1,0 +1,109 @@
+package sim
+
+import (
+	"github.com/vipward/vipward/core/node"
+)
+
+// obey does what a node has said, one action after the other.
+func (h *host) obey(out node.Output) {
+	h.w.judge.output(h, out)
+	h.perform(out)
+}
+
+// perform is what the engine does around a step of the node, in its order. At the end of each action the process may be killed, or
+// stopped, and then the rest is done when it goes on. Heartbeats and questions count as one action each, where there is another.
+func (h *host) perform(out node.Output) {
+	life := h.life
+	for len(out.Adverts) > 0 {
+		h.w.send(h, out.Adverts[0])
+		if out.Adverts = out.Adverts[1:]; h.acted(life, &out) {
+			return
+		}
+	}
+	if out.FastLeases != nil {
+		h.keeper.lease(out.FastLeases)
+		if out.FastLeases = nil; h.acted(life, &out) {
+			return
+		}
+	}
+	for _, b := range out.Beats {
+		h.w.beat(h, b)
+	}
+	if sent := len(out.Beats); sent > 0 {
+		if out.Beats = nil; out.Desired != nil && h.acted(life, &out) {
+			return
+		}
+	}
+	if out.Desired != nil {
+		h.keeper.set(out.Desired)
+		if out.Desired = nil; h.acted(life, &out) {
+			return
+		}
+	}
+	for len(out.Events) > 0 {
+		e := out.Events[0]
+		h.w.tell("%s %s", h.name(), e)
+		if e.Code == "node.maintenance" {
+			h.maintained(e.To == "maintenance")
+		}
+		if out.Events = out.Events[1:]; h.acted(life, &out) {
+			return
+		}
+	}
+	h.performAsks(life, out)
+}
+
+// performAsks is the rest: what others are asked to do, and the end.
+func (h *host) performAsks(life int, out node.Output) {
+	for _, a := range out.Asks {
+		h.w.ask(h, a)
+	}
+	out.Asks = nil
+	for len(out.WitnessAsks) > 0 {
+		h.w.askWitness(h, out.WitnessAsks[0])
+		if out.WitnessAsks = out.WitnessAsks[1:]; h.acted(life, &out) {
+			return
+		}
+	}
+	for len(out.Fences) > 0 {
+		h.w.shoot(h, out.Fences[0])
+		if out.Fences = out.Fences[1:]; h.acted(life, &out) {
+			return
+		}
+	}
+	if !out.Stopped {
+		h.arm()
+		return
+	}
+	if h.keeper.flush(); h.life == life {
+		h.w.tell("%s has stopped", h.name())
+		h.w.judge.stopped(h)
+		h.end()
+	}
+}
+
+// acted is the end of one action, and tells whether the process does not go on.
+func (h *host) acted(life int, rest *node.Output) bool {
+	h.act()
+	if h.life == life && h.pauses > 0 {
+		left := *rest
+		h.waiting = append(h.waiting, func() {
+			if h.life == life {
+				h.do(func() { h.perform(left) })
+			}
+		})
+	}
+	return h.life != life || h.pauses > 0
+}
+
+// act is the end of one action of the process, at which it may be killed, or stopped.
+func (h *host) act() {
+	if h.w.actions != nil {
+		h.w.actions(h)
+	}
+	if h.crashIn > 0 {
+		if h.crashIn--; h.crashIn == 0 {
+			h.crashed()
+		}
+	}
+}
