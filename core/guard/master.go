@@ -50,9 +50,12 @@ const (
 // Judge is what a master does, and why; the reason is empty for Keep.
 func Judge(t Tenure) (Stay, string) {
 	alive := t.Heard == VoiceHeard
+	two := alive && t.Master && (t.Parted || t.Rival >= max(t.Interval, leastRival))
 	switch lost := t.References == VoiceSilent; {
-	case alive && t.Master && (t.Parted || t.Rival >= max(t.Interval, leastRival)) && t.Own.Less(t.Other, !t.Preempt):
+	case two && t.Own.Less(t.Other, !t.Preempt):
 		return Release, fmt.Sprintf("%s is MASTER as well and has the better claim (%s)", t.Name, t.Other.over(t.Own, !t.Preempt))
+	case lost && two && t.Reaches:
+		return Release, fmt.Sprintf("none of the references answers here, and %s reaches them and is MASTER: nobody hears this node", t.Name)
 	case lost && alive && t.Reaches && t.Eligible:
 		return HandOver, fmt.Sprintf("none of the references answers here, and %s reaches them", t.Name)
 	case lost && alive && t.Reaches:

@@ -30,6 +30,22 @@ func TestAMasterStaysOrLetsGo(t *testing.T) {
 		{"all is well", Tenure{References: VoiceHeard, Heard: VoiceHeard, Reaches: true, Eligible: true}, Keep},
 		{"no reference answers, and the peer reaches them", Tenure{References: VoiceSilent, Configured: 1, Heard: VoiceHeard, Reaches: true, Eligible: true}, HandOver},
 		{"no reference answers, and the peer that reaches them is in FAULT", Tenure{References: VoiceSilent, Configured: 1, Heard: VoiceHeard, Reaches: true}, KeepAlone},
+		{
+			"no reference answers, and the peer that reaches them is MASTER, with the worse claim",
+			Tenure{
+				References: VoiceSilent, Configured: 1, Heard: VoiceHeard, Reaches: true, Master: true, Rival: time.Second, Preempt: true,
+				Own: Owner{Priority: 150}, Other: Owner{Priority: 100},
+			},
+			Release,
+		},
+		{
+			"the same for a moment, as in an election",
+			Tenure{
+				References: VoiceSilent, Configured: 1, Heard: VoiceHeard, Reaches: true, Master: true, Preempt: true, Interval: time.Second,
+				Own: Owner{Priority: 150}, Other: Owner{Priority: 100},
+			},
+			KeepAlone,
+		},
 		{"no reference answers, nor the peer", Tenure{References: VoiceSilent, Configured: 2, Heard: VoiceHeard, Eligible: true}, KeepAlone},
 		{"no reference answers, and the peer is silent", Tenure{References: VoiceSilent, Configured: 2, Heard: VoiceSilent}, Release},
 		{"the only reference is silent, and the peer too", Tenure{References: VoiceSilent, Configured: 1, Heard: VoiceSilent}, KeepAlone},
