@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -14,15 +15,26 @@ import (
 // hold is how long a takeover that must not be is waited for: what it waits for would have come by then.
 const hold = down + 3*time.Second
 
-// fenced is a pair of which each node can fence the other by a script that does as it is told.
-func fenced(t *T, fencing string) *lab {
+// fenced is a pair of which each node can fence the other by a script that does as it is told, and what switches them off.
+func fenced(t *T, fencing string) (*lab, *fencer.Switch) {
 	text := "\n" + fencer.Block(t.Dir, 3*time.Second)
 	for _, name := range []string{topology.LB1, topology.LB2} {
 		text += "fencing \"" + name + "\" {\n" + fencing + "\n  level { devices = [\"" + fencer.Name + "\"] }\n}\n"
 	}
 	l := newPair(t, edit{"\nvrrp_instance \"web\" {", text + "\nvrrp_instance \"web\" {"})
 	t.Must(fencer.Write(t.Dir, fencer.Confirms))
-	return l
+	power, err := fencer.NewSwitch(t.Dir)
+	t.Must(err)
+	t.Background(func(ctx context.Context) error { return power.Run(ctx, l.PowerOff) })
+	return l, power
+}
+
+// powerOn has lb1 boot after it was switched off.
+func (l *lab) powerOn(power *fencer.Switch) {
+	l.Must(power.On(topology.LB1))
+	l.Must(l.PowerOn(topology.LB1))
+	l.local[topology.LB1].start()
+	l.lb1.start()
 }
 
 // tells tells whether a director tells of an event.
@@ -32,7 +44,7 @@ func (d *director) tells(code string) bool {
 
 // fenceRequired: the fencer confirms, and the node that is back takes no part until somebody says so.
 func fenceRequired(t *T) {
-	l := fenced(t, `  mode = "required"`)
+	l, power := fenced(t, `  mode = "required"`)
 	l.up()
 	if a := l.lb2.command("fence", "confirm", "lb1", "--yes"); a.code != 5 {
 		t.Errorf("that lb1 is off is answered with %d while it is heard, want 5: %s", a.code, a.errors)
@@ -40,10 +52,10 @@ func fenceRequired(t *T) {
 	l.lb1.kill()
 	t.Figure("takeover after", l.lb2.await("MASTER", down+2*time.Second+slack))
 	l.alone(topology.LB2)
-	if !l.lb2.tells("fence.succeeded") {
-		t.Errorf("lb2 does not tell that it has fenced lb1")
+	if !l.lb2.tells("fence.succeeded") || !power.Off(topology.LB1) {
+		t.Errorf("lb2 does not tell that it has fenced lb1, or lb1 is not off: %v", power.Off(topology.LB1))
 	}
-	l.lb1.start()
+	l.powerOn(power)
 	l.lb1.await("FAULT", 5*time.Second)
 	if s := l.lb1.status().Instances[0]; !strings.Contains(s.Reason, "lb2 had this node fenced") {
 		t.Errorf("lb1 is %s: %s, want maintenance", s.State, s.Reason)
@@ -57,7 +69,7 @@ func fenceRequired(t *T) {
 
 // fenceFails: without a confirmation there is no takeover, until somebody confirms.
 func fenceFails(t *T) {
-	l := fenced(t, `  mode = "required"`)
+	l, _ := fenced(t, `  mode = "required"`)
 	l.up()
 	t.Must(fencer.Write(t.Dir, fencer.Fails))
 	l.lb1.kill()
@@ -78,7 +90,7 @@ func fenceFails(t *T) {
 
 // fenceDry: a dry run, and a fencer that hangs in the mode best_effort, hold nothing up.
 func fenceDry(t *T) {
-	l := fenced(t, "  mode    = { lb1 = \"best_effort\", lb2 = \"required\" }\n  dry_run = { lb1 = false, lb2 = true }")
+	l, _ := fenced(t, "  mode    = { lb1 = \"best_effort\", lb2 = \"required\" }\n  dry_run = { lb1 = false, lb2 = true }")
 	l.up()
 	l.lb1.kill()
 	l.lb2.await("MASTER", down+slack)
@@ -99,7 +111,7 @@ func fenceDry(t *T) {
 
 // fenceUnseen: a node that boots alone shoots at nobody.
 func fenceUnseen(t *T) {
-	l := fenced(t, `  mode = "required"`)
+	l, _ := fenced(t, `  mode = "required"`)
 	l.lb2.start()
 	t.Eventually("lb2 tells why it does not fence", hold, func() error {
 		if !l.lb2.tells("fence.blocked") {

@@ -23,11 +23,11 @@ func canShiftClocks() error {
 	return err
 }
 
-// shiftClock has the daemon of lb1 read another time of day than the machine's; time namespaces have none of it (time_namespaces(7)).
+// shiftClock has the process of lb1 that does the work read another time of day than the machine's; time namespaces have none of it (time_namespaces(7)).
 // The kernel's clock_gettime in the process, vdso(7), is overwritten while the process is stopped: a system call, and for
 // CLOCK_REALTIME so many seconds more.
 func (p *pair) shiftClock(by time.Duration) {
-	pid := p.lb1.Tree()[0]
+	pid := p.lb1.worker()
 	at, err := vdso(pid)
 	p.Must(err)
 	code := []byte{

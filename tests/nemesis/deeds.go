@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -75,22 +76,54 @@ func (p *pair) flap() {
 	}
 }
 
-// told counts the alarms that were given so far, as far as the daemon still runs that gave them; of another make, none.
-func (p *pair) told(a alarm) (n int) {
-	d, ok := map[string]daemon{topology.LB1: p.lb1, topology.LB2: p.lb2}[a.node].(*ours)
+// occurrence is an event, as far as it is looked at.
+type occurrence struct {
+	Time             time.Time
+	Code, Reason, To string
+}
+
+// events are what a node has told since an instant, as far as the daemon still runs that did; of another make, none.
+func (p *pair) events(node string, since time.Time) []occurrence {
+	d, ok := map[string]daemon{topology.LB1: p.lb1, topology.LB2: p.lb2}[node].(*ours)
 	if !ok || !d.Running() {
-		return 0
+		return nil
 	}
 	text, err := d.API().Get("/v1/events")
 	p.Must(err)
-	var list struct {
-		Events []struct{ Code, Reason string }
-	}
+	var list struct{ Events []occurrence }
 	p.Must(json.Unmarshal(text, &list))
-	for _, e := range list.Events {
-		if e.Code == a.code && strings.Contains(e.Reason, a.text) {
-			n++
+	return slices.DeleteFunc(list.Events, func(o occurrence) bool { return o.Time.Before(since) })
+}
+
+// told are the times at which an alarm was given since an instant.
+func (p *pair) told(a alarm, since time.Time) (at []time.Time) {
+	for _, o := range p.events(a.node, since) {
+		if o.Code == a.code && strings.Contains(o.Reason, a.text) && (a.to == "" || a.to == o.To) {
+			at = append(at, o.Time)
 		}
 	}
-	return n
+	return at
+}
+
+// isolated wants that lb1 comes to know that it is the one that is cut off.
+func (p *pair) isolated() { p.comesTo("HOLD", "ISOLATED") }
+
+// failed wants that lb1 is in FAULT.
+func (p *pair) failed() { p.comesTo("FAULT", "") }
+
+// comesTo waits for a state of lb1 and for the condition that goes with it, as they are explained.
+func (p *pair) comesTo(state, condition string) {
+	p.Eventually("lb1 is "+strings.TrimSpace(state+" "+condition), cutOffAfter+2*down(p.advert), func() error {
+		text, err := p.lb1.(*ours).API().Get("/v1/explain?name=web")
+		p.Must(err)
+		var e struct {
+			State, Reason string
+			Guard         struct{ Condition string }
+		}
+		p.Must(json.Unmarshal(text, &e))
+		if e.State != state || e.Guard.Condition != condition {
+			return fmt.Errorf("it is %s %s: %s", e.State, e.Guard.Condition, e.Reason)
+		}
+		return nil
+	})
 }

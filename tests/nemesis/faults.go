@@ -21,35 +21,52 @@ type fault struct {
 	do, undo func(*pair)
 	lasts    func(advert time.Duration) time.Duration
 	next     string
-	// alarm is the event that tells of it; the zero value for none. Where it ends the fault, it lasts a second longer than until then.
-	alarm alarm
-	ended bool
+	// alarms are the events that tell of it. Where the first ends the fault, it lasts a second longer than until then.
+	alarms []alarm
+	ended  bool
 	// overlap is how long two machines may answer for the VIP meanwhile, on the client's segment.
 	overlap func(advert time.Duration) time.Duration
 	// silence is how long nobody may answer; none where it lasts as long as the fault, or is not the point.
 	silence func(advert time.Duration) time.Duration
-	// moves is how often the VIP may change its owner from the fault to the end of its healing.
+	// moves is how often the VIP may change its owner from the fault to the end of its healing. Where it may, or may not, whatever
+	// silence there is must come of a move.
 	moves int
+	maybe bool
 	// shown is what else must be true when it has lasted.
 	shown func(*pair)
 	// few is how many rounds one pair can play; 0 for any number.
 	few int
-	// oursOnly is set where keepalived has nothing to compare.
+	// oursOnly is set where keepalived has nothing to compare. Its passwords are of version 2 of VRRP, which has whole seconds only.
 	oursOnly bool
+	password bool
 }
 
-// alarm is an event of one node, whose reason contains a text. What is told once a minute is told in one round of a pair.
+// alarm is an event of one node, whose reason contains a text and which tells of a change to a state, where those are named. What is
+// told once a minute is told in one round of a pair.
 type alarm struct {
-	node, code, text string
-	seldom           bool
+	node, code, text, to string
+	// within is how soon it must come; nil for any time while the fault lasts.
+	within func(advert time.Duration) time.Duration
+	seldom bool
 }
 
 // The alarms of an owner and of its backup.
 var (
-	tookOver   = alarm{node: topology.LB2, code: "instance.takeover"}
-	pathBroken = alarm{node: topology.LB2, code: "instance.advert_path_broken"}
-	cutOff     = alarm{node: topology.LB1, code: "instance.state", text: "cut off"}
+	tookOver   = []alarm{{node: topology.LB2, code: "instance.takeover"}}
+	pathBroken = []alarm{
+		{node: topology.LB2, code: "instance.advert_path_broken", within: missed},
+		{node: topology.LB2, code: "instance.state", to: "HOLD", within: twice},
+	}
+	cutOff = []alarm{{node: topology.LB1, code: "instance.state", text: "cut off"}}
 )
+
+// missed is when three adverts have not come, and the skew is over: the last one may have come just before the fault.
+func missed(advert time.Duration) time.Duration { return down(advert) + quick }
+
+func twice(advert time.Duration) time.Duration { return 2 * down(advert) }
+
+// fast is the shorter of the two intervals.
+const fast = 100 * time.Millisecond
 
 func down(advert time.Duration) time.Duration { return 3*advert + advert*(256-backup)/256 }
 
@@ -90,56 +107,45 @@ const stop = 3 * time.Second
 // quick is what a takeover may take beyond the down interval where no lease is waited for.
 const quick = 150 * time.Millisecond
 
-// restored and restarted name faults whose bounds depend on the interval.
-const (
-	restored  = "SIGKILL, started again at once"
-	restarted = "SIGKILL of the daemon alone, which is started again"
-)
-
 // deaths are ends and stops of processes.
 func deaths() []fault {
-	return []fault{
-		{
+	return slices.Concat(
+		[]fault{{
 			name: "SIGKILL of everything", do: (*pair).kill, undo: (*pair).boot, lasts: settle, next: topology.LB2,
-			alarm: tookOver, overlap: never, silence: takeover, moves: 2,
-		},
-		{
-			name: restored, only: time.Second, do: func(p *pair) { p.kill(); p.boot() }, lasts: settle,
-			overlap: never, silence: of(blip), moves: 0,
-		},
-		{ // where the start takes longer than the down interval, it is taken over from, and takes back
-			name: restored, only: fast, do: func(p *pair) { p.kill(); p.boot() }, lasts: settle,
-			overlap: of(handover), silence: takeover, moves: 2,
-		},
-		{
-			name: restarted, only: time.Second, with: checked, do: func(p *pair) { p.lb1.die() }, lasts: settle,
-			overlap: never, silence: of(blip), moves: 0,
-		},
-		{ // as before
-			name: restarted, only: fast, with: checked, do: func(p *pair) { p.lb1.die() }, lasts: settle,
-			overlap: of(handover), silence: takeover, moves: 2,
-		},
-		{
-			name: "SIGKILL of its guardian", only: time.Second, do: func(p *pair) { p.killOne("--guardian") }, undo: (*pair).restart, lasts: through,
-			overlap: never, silence: of(blip), moves: 0, oursOnly: true,
-		},
-		{
-			name: "SIGKILL of a plugin", only: fast, with: checked, do: func(p *pair) { p.killOne("vipward-plugin") }, lasts: through,
-			overlap: never, silence: of(blip), moves: 0, oursOnly: true,
-		},
-		{name: "SIGSTOP for 3 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(stop), overlap: never, silence: takeover, moves: 2},
-		{
-			name: "frozen by its cgroup for 3 s", needs: canFreeze, do: (*pair).freeze, undo: (*pair).thaw, lasts: of(stop),
-			overlap: never, silence: takeover, moves: 2,
-		},
-		{name: "SIGSTOP for 60 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(60 * time.Second), overlap: never, silence: takeover, moves: 2},
-	}
+			alarms: tookOver, overlap: never, silence: takeover, moves: 2,
+		}},
+		restarted(fault{name: "SIGKILL, started again at once", do: func(p *pair) { p.kill(); p.boot() }, lasts: settle}),
+		restarted(fault{name: "SIGKILL of the daemon alone, which is started again", with: checked, do: (*pair).restart, lasts: settle}),
+		restarted(fault{
+			name: "SIGKILL of its guardian", do: func(p *pair) { p.killOne("--guardian") }, undo: (*pair).restart, lasts: through, oursOnly: true,
+		}),
+		[]fault{
+			{
+				name: "SIGKILL of a plugin", with: checked, do: func(p *pair) { p.killOne("vipward-plugin") }, lasts: through,
+				overlap: never, silence: of(blip), moves: 0, oursOnly: true,
+			},
+			{name: "SIGSTOP for 3 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(stop), overlap: never, silence: takeover, moves: 2},
+			{
+				name: "frozen by its cgroup for 3 s", needs: canFreeze, do: (*pair).freeze, undo: (*pair).thaw, lasts: of(stop),
+				overlap: never, silence: takeover, moves: 2,
+			},
+			{name: "SIGSTOP for 60 s", do: (*pair).pause, undo: (*pair).resume, lasts: of(60 * time.Second), overlap: never, silence: takeover, moves: 2},
+		})
+}
+
+// restarted is a daemon that is started again at once, as it is to be at each interval. With adverts each 100 ms the start may take
+// longer than the down interval: then the peer takes over, and the VIP goes back by preemption.
+func restarted(f fault) []fault {
+	slow, late := f, f
+	slow.only, slow.overlap, slow.silence = time.Second, never, of(blip)
+	late.only, late.overlap, late.silence, late.moves, late.maybe = fast, of(handover), takeover, 2, true
+	return []fault{slow, late}
 }
 
 // leased are deaths with a lease that ends before a peer with fast adverts takes over.
 func leased() []fault {
 	all := deaths()
-	all = slices.DeleteFunc(all, func(f fault) bool { return f.next == "" && f.lasts(fast) != stop })
+	all = slices.DeleteFunc(all, func(f fault) bool { return f.moves == 0 || f.only != 0 })
 	for i := range all {
 		f := &all[i]
 		f.name += ", lease = \"fast\""
@@ -150,12 +156,15 @@ func leased() []fault {
 	return all
 }
 
+// cutOffAfter is when a master whose references no longer answer has let go.
+const cutOffAfter = 2 * time.Second
+
 // cuts are faults of the network.
 func cuts() []fault {
 	return []fault{
 		{
 			name: "its adverts do not reach the peer", do: func(p *pair) { p.Must(p.NoVRRP(topology.LB1, topology.LB2)) }, undo: (*pair).heal,
-			lasts: through, alarm: pathBroken, overlap: never, silence: of(blip), moves: 0,
+			lasts: through, alarms: pathBroken, overlap: never, silence: of(blip), moves: 0,
 		},
 		{
 			name: "the peer's adverts do not reach it", do: func(p *pair) { p.Must(p.NoVRRP(topology.LB2, topology.LB1)) }, undo: (*pair).heal,
@@ -163,23 +172,23 @@ func cuts() []fault {
 		},
 		{
 			name: "adverts pass neither way", do: (*pair).noAdverts, undo: (*pair).heal, lasts: through,
-			alarm: pathBroken, overlap: never, silence: of(blip), moves: 0,
+			alarms: pathBroken, overlap: never, silence: of(blip), moves: 0,
 		},
 		{
 			name: "it hears nothing", do: func(p *pair) { p.Must(p.Deaf(topology.LB1)) }, undo: (*pair).heal, lasts: settle, next: topology.LB2,
-			alarm: cutOff, overlap: never, moves: 2,
+			alarms: cutOff, overlap: never, silence: of(cutOffAfter), shown: (*pair).isolated, moves: 2,
 		},
 		{
 			name: "it is not heard", do: func(p *pair) { p.Must(p.Mute(topology.LB1)) }, undo: (*pair).heal, lasts: settle, next: topology.LB2,
-			alarm: tookOver, overlap: never, silence: takeover, moves: 2,
+			alarms: tookOver, overlap: never, silence: takeover, shown: (*pair).isolated, moves: 2,
 		},
 		{
 			name: "its link carries nothing", do: func(p *pair) { p.Must(p.Dark(topology.LB1)) }, undo: (*pair).heal, lasts: settle, next: topology.LB2,
-			alarm: tookOver, overlap: never, silence: takeover, moves: 2,
+			alarms: tookOver, overlap: never, silence: takeover, shown: (*pair).isolated, moves: 2,
 		},
 		{
 			name: "its carrier is lost", do: func(p *pair) { p.Must(p.Cut(topology.LB1)) }, undo: (*pair).heal, lasts: settle, next: topology.LB2,
-			alarm: tookOver, overlap: never, silence: takeover, moves: 2,
+			alarms: tookOver, overlap: never, silence: takeover, shown: (*pair).failed, moves: 2,
 		},
 		{name: "its link flaps each half second", do: (*pair).flap, undo: (*pair).heal, lasts: never, overlap: of(flaps * meeting), moves: 2*flaps + 1},
 	}
@@ -187,16 +196,16 @@ func cuts() []fault {
 
 // boots are starts: of both nodes, and of one that finds itself alone.
 func boots() []fault {
-	unseen := alarm{node: topology.LB2, code: "fence.blocked", seldom: true}
+	unseen := []alarm{{node: topology.LB2, code: "fence.blocked", seldom: true}}
 	return []fault{
 		{name: "both are killed and booted at once", do: (*pair).killBoth, undo: (*pair).bootBoth, lasts: of(lease), overlap: never, moves: 2},
 		{
 			name: "both are killed, the backup boots alone", with: fencing("best_effort"), do: (*pair).bootBackup, undo: (*pair).boot, lasts: settle,
-			next: topology.LB2, overlap: never, shown: (*pair).unfenced, moves: 2, oursOnly: true,
+			next: topology.LB2, overlap: never, shown: (*pair).unfenced, moves: 2,
 		},
 		{
-			name: "both are killed, the backup boots alone, fencing required", with: fencing("required"), only: fast, do: (*pair).bootBackup,
-			undo: (*pair).boot, lasts: settle, alarm: unseen, overlap: never, shown: (*pair).unfenced, moves: 2, oursOnly: true,
+			name: "both are killed, the backup boots alone, fencing required", with: fencing("required"), do: (*pair).bootBackup,
+			undo: (*pair).boot, lasts: settle, alarms: unseen, overlap: never, shown: (*pair).unfenced, moves: 2, oursOnly: true,
 		},
 	}
 }

@@ -11,45 +11,47 @@ import (
 
 // mistakes are what people do to a pair: files, keys and clocks that are wrong, and machines that take its address.
 func mistakes() []fault {
-	named := func(text string) alarm { return alarm{node: topology.LB1, code: "address.conflict", text: text} }
-	unsigned := alarm{node: topology.LB2, code: "instance.advert-discarded", text: "(auth)", seldom: true}
-	unheard := alarm{node: topology.LB2, code: "peer.heartbeat_discarded", text: "keys of the two nodes differ", seldom: true}
-	clock := alarm{node: topology.LB2, code: "instance.clock-skew", text: "synchronise both clocks", seldom: true}
-	return []fault{
+	refused := []alarm{{node: topology.LB1, code: "config.refused"}}
+	named := func(text string) []alarm { return []alarm{{node: topology.LB1, code: "address.conflict", text: text}} }
+	seldom := func(code, text string) []alarm {
+		return []alarm{{node: topology.LB2, code: code, text: text, seldom: true}}
+	}
+	unsigned := seldom("instance.advert-discarded", "(auth)")
+	unheard := seldom("peer.heartbeat_discarded", "keys of the two nodes differ")
+	skewed := seldom("instance.clock-skew", "synchronise both clocks")
+	all := []fault{
+		{name: "reload of a broken file", do: (*pair).breakFile, undo: (*pair).mendFile, lasts: through, alarms: refused, shown: (*pair).unmoved},
 		{
-			name: "reload of a broken file", do: (*pair).breakFile, undo: (*pair).mendFile, lasts: of(time.Second),
-			alarm: alarm{node: topology.LB1, code: "config.refused"}, overlap: never, silence: of(blip), moves: 0, oursOnly: true,
+			name: "another key for its adverts", with: signed, do: gives(wrongKey, advertKey), undo: gives(rightKey, advertKey),
+			lasts: through, alarms: unsigned, password: true,
 		},
 		{
-			name: "another key for its adverts", with: signed, do: func(p *pair) { p.give("adverts", wrongKey) },
-			undo: func(p *pair) { p.give("adverts", rightKey) }, lasts: through, alarm: unsigned, overlap: never, silence: of(blip), moves: 0, oursOnly: true,
+			name: "another key for its heartbeats", with: signed, do: gives(wrongKey, heartbeatKey), undo: gives(rightKey, heartbeatKey),
+			lasts: through, alarms: unheard, oursOnly: true,
 		},
 		{
-			name: "another key for its heartbeats", with: signed, do: func(p *pair) { p.give("heartbeats", wrongKey) },
-			undo: func(p *pair) { p.give("heartbeats", rightKey) }, lasts: through, alarm: unheard, overlap: never, silence: of(blip), moves: 0, oursOnly: true,
-		},
-		{
-			name: "other keys for all that it says", with: signed, do: func(p *pair) { p.give("adverts", wrongKey); p.give("heartbeats", wrongKey) },
-			undo: func(p *pair) { p.give("adverts", rightKey); p.give("heartbeats", rightKey) }, lasts: through,
-			alarm: unsigned, overlap: never, silence: of(blip), moves: 0, oursOnly: true,
+			name: "other keys for all that it says", with: signed, do: gives(wrongKey, advertKey, heartbeatKey), undo: gives(rightKey, advertKey, heartbeatKey),
+			lasts: through, alarms: unsigned, oursOnly: true,
 		},
 		{
 			name: "its clock is an hour ahead", with: signed, needs: canShiftClocks, do: func(p *pair) { p.shiftClock(time.Hour) },
-			undo: func(p *pair) { p.shiftClock(0) }, lasts: through, alarm: clock, overlap: never, silence: of(blip), moves: 0, oursOnly: true,
+			undo: func(p *pair) { p.shiftClock(0) }, lasts: through, alarms: skewed,
 		},
 		{
 			name: "its clock is an hour behind", with: signed, needs: canShiftClocks, do: func(p *pair) { p.shiftClock(-time.Hour) },
-			undo: func(p *pair) { p.shiftClock(0) }, lasts: through, alarm: clock, overlap: never, silence: of(blip), moves: 0, oursOnly: true,
-		},
-		{
-			name: "a stranger takes the VIP", only: fast, do: (*pair).squat, undo: (*pair).evict, lasts: of(found),
-			alarm: named("02:77:00:00:00:0b"), shown: (*pair).defended, moves: 9, oursOnly: true,
-		},
-		{
-			name: "a real server answers for the VIP", only: fast, with: served, do: (*pair).squat, undo: (*pair).evict, lasts: of(found),
-			alarm: named("real server 10.77.0.11, which should not"), shown: (*pair).defended, moves: 9, oursOnly: true,
+			undo: func(p *pair) { p.shiftClock(0) }, lasts: through, alarms: skewed,
 		},
 	}
+	for i := range all {
+		all[i].overlap, all[i].silence = never, of(blip)
+	}
+	return append(all, fault{
+		name: "a stranger takes the VIP", do: (*pair).squat, undo: (*pair).evict, lasts: of(found),
+		alarms: named("02:77:00:00:00:0b"), shown: (*pair).defended, moves: 9,
+	}, fault{
+		name: "a real server answers for the VIP", with: served, do: (*pair).squat, undo: (*pair).evict, lasts: of(found),
+		alarms: named("real server 10.77.0.11, which should not"), shown: (*pair).defended, moves: 9,
+	})
 }
 
 // found is when a master has found out that somebody else answers, who never announced himself: it asks each ten seconds.
@@ -60,16 +62,22 @@ const (
 	wrongKey = "a key of the laboratory that does not fit"
 )
 
+// What keys are for.
+const (
+	advertKey    = "adverts"
+	heartbeatKey = "heartbeats"
+)
+
 // signed has a pair sign its adverts and its heartbeats, each node with keys of its own files.
 func signed(p *pair, node string) setup {
-	for _, of := range []string{"adverts", "heartbeats"} {
+	for _, of := range []string{advertKey, heartbeatKey} {
 		if _, err := os.Stat(p.keyFile(node, of)); err != nil {
 			p.writeKey(node, of, rightKey)
 		}
 	}
 	return setup{
-		arbitration: fmt.Sprintf("  key_file = %q\n", p.keyFile(node, "heartbeats")),
-		instance:    fmt.Sprintf("  authentication {\n    type = \"hmac\"\n    key_file = %q\n  }\n", p.keyFile(node, "adverts")),
+		arbitration: fmt.Sprintf("  key_file = %q\n", p.keyFile(node, heartbeatKey)),
+		instance:    fmt.Sprintf("  authentication {\n    type = \"hmac\"\n    key_file = %q\n  }\n", p.keyFile(node, advertKey)),
 	}
 }
 
@@ -79,10 +87,31 @@ func (p *pair) writeKey(node, of, key string) {
 	p.Must(os.WriteFile(p.keyFile(node, of), []byte(key+"\n"), 0o600))
 }
 
-// give has lb1 take another key.
-func (p *pair) give(of, key string) {
-	p.writeKey(topology.LB1, of, key)
-	p.Must(p.lb1.(*ours).API().Post("/v1/reload", struct{}{}))
+// gives has lb1 take another key.
+func gives(key string, of ...string) func(*pair) {
+	return func(p *pair) { p.lb1.takeKey(key, of) }
+}
+
+func (o *ours) takeKey(key string, of []string) {
+	for _, kind := range of {
+		o.pair.writeKey(o.node, kind, key)
+	}
+	o.pair.Must(o.API().Post("/v1/reload", struct{}{}))
+}
+
+// takeKey takes the first eight bytes that differ, which is all that a password of version 2 has.
+func (t *theirs) takeKey(key string, _ []string) {
+	t.settings.Password = password(key)
+	t.Write(t.settings)
+	t.Reload()
+}
+
+// password of version 2 of VRRP, of eight bytes, for a key.
+func password(key string) string {
+	if key == rightKey {
+		return "as-known"
+	}
+	return "no-match"
 }
 
 // served has the VIP forwarded to rs1, which has it as well and must not answer for it.
@@ -97,22 +126,46 @@ func served(*pair, string) setup {
 `, topology.VIP)}
 }
 
-// breakFile has both daemons read a file that says nothing sensible.
-func (p *pair) breakFile() {
-	for _, d := range []daemon{p.lb1, p.lb2} {
-		d := d.(*ours)
-		d.Write("vrrp_instance \"web\" {\n")
-		if err := d.API().Post("/v1/reload", struct{}{}); err == nil {
-			p.Errorf("the broken file was accepted")
-		}
+// broken is a file that says nothing sensible.
+const broken = "vrrp_instance \"web\" {\n"
+
+// breakFile has lb1 read such a file, mendFile the right one again.
+func (p *pair) breakFile() { p.lb1.misread() }
+func (p *pair) mendFile()  { p.lb1.reread() }
+
+func (o *ours) misread() {
+	o.Write(broken)
+	if err := o.API().Post("/v1/reload", struct{}{}); err == nil {
+		o.pair.Errorf("the broken file was accepted")
 	}
 }
 
-func (p *pair) mendFile() {
-	for _, d := range []daemon{p.lb1, p.lb2} {
-		d := d.(*ours)
-		d.Write(d.configuration())
-		p.Must(d.API().Post("/v1/reload", struct{}{}))
+func (o *ours) reread() {
+	o.Write(o.configuration())
+	o.pair.Must(o.API().Post("/v1/reload", struct{}{}))
+}
+
+func (t *theirs) misread() {
+	t.WriteText(broken)
+	t.Reload()
+}
+
+// reread starts it where the broken file has ended it.
+func (t *theirs) reread() {
+	t.Write(t.settings)
+	if t.Running() {
+		t.Reload()
+		return
+	}
+	t.boot()
+}
+
+// unmoved wants that lb1 tells of nothing but the refusal.
+func (p *pair) unmoved() {
+	for _, o := range p.events(topology.LB1, p.began) {
+		if o.Code != "config.refused" {
+			p.Errorf("lb1 tells of %s as well: %s", o.Code, o.Reason)
+		}
 	}
 }
 

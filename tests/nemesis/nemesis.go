@@ -105,7 +105,7 @@ func (o Options) games() (all []game) {
 			if !o.Match.MatchString(line(f, advert)) || !f.fits(advert) || f.missing() != nil {
 				continue
 			}
-			for _, k := range o.kinds(f) {
+			for _, k := range o.kinds(f, advert) {
 				each := cmp.Or(f.few, perPair)
 				if f.lasts(advert) > 10*time.Second {
 					each = 1
@@ -135,11 +135,16 @@ func (g game) length() time.Duration {
 	return time.Duration(g.rounds) * (g.fault.lasts(g.advert) + 4*g.advert)
 }
 
-func (o Options) kinds(f fault) []kind {
-	if o.Compare && !f.oursOnly {
+func (o Options) kinds(f fault, advert time.Duration) []kind {
+	if o.Compare && f.theirs(advert) {
 		return []kind{vipward, keepalived}
 	}
 	return []kind{vipward}
+}
+
+// theirs tells whether keepalived can play a fault at that interval.
+func (f fault) theirs(advert time.Duration) bool {
+	return !f.oursOnly && (!f.password || advert%time.Second == 0)
 }
 
 // results are the rounds by line and make, and by game, so that one that is played again counts once.
@@ -222,7 +227,7 @@ func (r *results) grain(out io.Writer) {
 // cells are the columns of one make.
 func cells(all []round) string {
 	if len(all) == 0 {
-		return " | | |"
+		return " - | - | - |"
 	}
 	most := slices.MaxFunc(all, func(a, b round) int { return a.moves - b.moves }).moves
 	return fmt.Sprintf(" %s + %s | %s | %d |", spread(all, func(r round) time.Duration { return r.overlap }),

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/vipward/vipward/tests/lab/fencer"
 	"github.com/vipward/vipward/tests/lab/probe"
 	"github.com/vipward/vipward/tests/lab/router"
 	"github.com/vipward/vipward/tests/lab/scenario"
@@ -29,8 +30,14 @@ type daemon interface {
 	Kill()
 	Pause()
 	Resume()
-	// Tree are its processes.
+	// Tree are its processes, worker is the one that does the work.
 	Tree() []int
+	worker() int
+	// misread has it read a broken file, reread the right one again.
+	misread()
+	reread()
+	// takeKey has it take another key for what is named.
+	takeKey(key string, of []string)
 }
 
 // pair is two directors with the same daemon, and a client that asks both for the VIP.
@@ -43,8 +50,10 @@ type pair struct {
 	advert   time.Duration
 	lb1, lb2 daemon
 
-	frozen    string // the cgroup of lb1's processes; empty for none
-	announced int    // frames by which lb1 has announced the VIP while the fault lasted
+	power     *fencer.Switch // of those that are fenced; nil where nobody can be
+	frozen    string         // the cgroup of lb1's processes; empty for none
+	began     time.Time      // of the fault
+	announced int            // frames by which lb1 has announced the VIP while the fault lasted
 }
 
 // setup is what the configuration of a node has besides: attributes of the block arbitration, blocks, and lines of the instance.
@@ -79,9 +88,11 @@ func (p *pair) daemon(name string, priority int) daemon {
 		v.Write(v.configuration())
 		return v
 	}
-	return &theirs{router.NewKeepalived(p.T, p.Node(name)), p.T, router.Settings{
-		Version: 3, Priority: priority, Interval: p.advert, VIPs: []netip.Addr{topology.VIP},
-	}}
+	s := router.Settings{Version: 3, Priority: priority, Interval: p.advert, VIPs: []netip.Addr{topology.VIP}}
+	if p.fault.password {
+		s.Version, s.Password = 2, password(rightKey)
+	}
+	return &theirs{router.NewKeepalived(p.T, p.Node(name)), p.T, s}
 }
 
 // ours is vipward, theirs keepalived.
@@ -110,9 +121,13 @@ func (o *ours) die() {
 }
 
 // die kills the child that does the work; its parent starts another one.
-func (t *theirs) die() {
+func (t *theirs) die() { t.T.Must(unix.Kill(t.worker(), unix.SIGKILL)) }
+
+func (o *ours) worker() int { return o.Tree()[0] }
+
+func (t *theirs) worker() int {
 	tree := t.Tree()
-	t.T.Must(unix.Kill(tree[len(tree)-1], unix.SIGKILL))
+	return tree[len(tree)-1]
 }
 
 // configuration is the file of a node, the same on both but for what the fault needs. Two references show a node that is cut off that it

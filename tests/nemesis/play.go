@@ -29,7 +29,7 @@ type round struct {
 	overlap, after time.Duration // two owners: while the fault lasted, and in its healing
 	silence        time.Duration
 	moves          int
-	alarms         int           // only where one is due
+	unheard        []string      // alarms that were not given, or too late
 	grain, coarse  time.Duration // between two questions of the client who has the VIP: on average, and at worst
 }
 
@@ -56,17 +56,19 @@ func play(t *scenario.T, pacer *probe.Pacer, g game) (all []round) {
 
 // round measures the fault and its healing apart: the VIP may be held by two for a moment when its owner is back.
 func (p *pair) round(f fault) (r round) {
-	before := p.told(f.alarm)
 	stop := p.measure()
 	time.Sleep(200 * time.Millisecond)
+	p.began = time.Now()
 	f.do(p)
-	p.last(f, before)
+	p.last(f)
 	during := stop()
 	p.announced = len(slices.DeleteFunc(during.Wire.Gratuitous, func(c probe.Claim) bool { return c.MAC != p.Node(topology.LB1).MAC.String() }))
-	if p.kind == vipward && f.shown != nil {
-		f.shown(p)
+	if p.kind == vipward {
+		if f.shown != nil {
+			f.shown(p)
+		}
+		r.unheard = p.unheard(f) // before it is booted again
 	}
-	told := p.told(f.alarm) // before it is booted again
 	stop = p.measure()
 	if f.undo != nil {
 		f.undo(p)
@@ -77,20 +79,36 @@ func (p *pair) round(f fault) (r round) {
 	r.overlap, r.after = during.Wire.TwoOwners(), healing.Wire.TwoOwners()
 	r.silence, _ = during.UDP.Silence()
 	r.moves = moves(during, healing)
-	if r.alarms = told - before; f.alarm.seldom {
-		r.alarms = told
-	}
 	r.grain, r.coarse = during.Wire.Grain()
 	p.Logf("%s: %+v", f.name, r)
 	return r
 }
 
+// unheard are the alarms of a fault that were not given, or too late.
+func (p *pair) unheard(f fault) (missing []string) {
+	for _, a := range f.alarms {
+		since := p.began
+		if a.seldom {
+			since = time.Time{}
+		}
+		told := p.told(a, since)
+		switch {
+		case len(told) == 0:
+			missing = append(missing, fmt.Sprintf("%s has not told of %s %s%s", a.node, a.code, a.to, a.text))
+		case a.within != nil && told[0].Sub(p.began) > a.within(p.advert):
+			missing = append(missing, fmt.Sprintf("%s has told of %s %s%s after %v, want it within %v", a.node, a.code, a.to, a.text,
+				told[0].Sub(p.began), a.within(p.advert)))
+		}
+	}
+	return missing
+}
+
 // last waits until the fault is over: where the peer is to take over, until it has done so and has spoken twice.
-func (p *pair) last(f fault, told int) {
+func (p *pair) last(f fault) {
 	end := time.Now().Add(f.lasts(p.advert))
 	over := func(more time.Duration) { end = time.Now().Add(min(more, time.Until(end))) }
 	for time.Now().Before(end) && (f.next != "" || f.ended) {
-		if f.ended && p.told(f.alarm) > told {
+		if f.ended && len(p.told(f.alarms[0], p.began)) > 0 {
 			over(time.Second)
 			break
 		}
@@ -146,8 +164,11 @@ func (p *pair) judge(f fault, r round) {
 	if f.overlap != nil && r.after > handover {
 		p.Errorf("%s at %v: two machines answered for the VIP for %v when it healed", f.name, p.advert, r.after)
 	}
-	if f.alarm.code != "" && r.alarms == 0 {
-		p.Errorf("%s at %v: %s has not told of %s %s", f.name, p.advert, f.alarm.node, f.alarm.code, f.alarm.text)
+	for _, missing := range r.unheard {
+		p.Errorf("%s at %v: %s", f.name, p.advert, missing)
+	}
+	if f.maybe && r.moves == 0 && r.silence > blip {
+		p.Errorf("%s at %v: nobody answered for %v, and the VIP did not move", f.name, p.advert, r.silence)
 	}
 	if r.moves > f.moves {
 		p.Errorf("%s at %v: the VIP moved %d times, allowed are %d", f.name, p.advert, r.moves, f.moves)

@@ -64,7 +64,7 @@ func (n *NS) Sysctl(path, value string) error {
 	return n.Do(func() error { return os.WriteFile(filepath.Join("/proc/sys/net", path), []byte(value), 0o644) })
 }
 
-// Pids lists the processes whose main thread is in the namespace.
+// Pids lists the other processes whose main thread is in the namespace. That of this process may be for a moment, within [NS.Do].
 func (n *NS) Pids() ([]int, error) {
 	links, err := filepath.Glob("/proc/[0-9]*/ns/net")
 	if err != nil {
@@ -80,7 +80,9 @@ func (n *NS) Pids() ([]int, error) {
 		if err != nil {
 			return nil, err
 		}
-		pids = append(pids, pid)
+		if pid != os.Getpid() {
+			pids = append(pids, pid)
+		}
 	}
 	return pids, nil
 }

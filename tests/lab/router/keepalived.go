@@ -8,6 +8,8 @@ import (
 	"strings"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/vipward/vipward/tests/lab/proc"
 	"github.com/vipward/vipward/tests/lab/scenario"
 	"github.com/vipward/vipward/tests/lab/topology"
@@ -28,15 +30,32 @@ func NewKeepalived(t *scenario.T, node *topology.Node) *Keepalived {
 // Start starts it.
 func (k *Keepalived) Start(s Settings) {
 	dir := place(k.t, k.node, "keepalived")
-	config := filepath.Join(dir, "keepalived.conf")
-	k.t.Must(os.WriteFile(config, []byte(keepalivedConf(k.node.Name, s)), 0o644))
+	k.Write(s)
 	for _, left := range []string{"pid", "vrrp_pid"} { // by one that was killed, and is not gone for all that it knows
 		_ = os.Remove(filepath.Join(dir, left))
 	}
 	k.t.Logf("keepalived starts on %s: %+v", k.node.Name, s)
 	k.proc = launch(k.t, k.node, filepath.Join(dir, "log"), "keepalived", "--dont-fork", "--log-console", "--log-detail", "--vrrp",
-		"--use-file", config, "--pid", filepath.Join(dir, "pid"), "--vrrp_pid", filepath.Join(dir, "vrrp_pid"))
+		"--use-file", k.config(), "--pid", filepath.Join(dir, "pid"), "--vrrp_pid", filepath.Join(dir, "vrrp_pid"))
 }
+
+// Write replaces its configuration; that takes effect with a start or a reload.
+func (k *Keepalived) Write(s Settings) { k.WriteText(keepalivedConf(k.node.Name, s)) }
+
+// WriteText is Write with a text as it is.
+func (k *Keepalived) WriteText(text string) {
+	k.t.Must(os.WriteFile(k.config(), []byte(text), 0o644))
+}
+
+func (k *Keepalived) config() string {
+	return filepath.Join(place(k.t, k.node, "keepalived"), "keepalived.conf")
+}
+
+// Reload has it read its configuration again.
+func (k *Keepalived) Reload() { k.proc.Signal(unix.SIGHUP) }
+
+// Running tells whether it has not ended.
+func (k *Keepalived) Running() bool { return k.proc.Running() }
 
 // Stop ends it in order.
 func (k *Keepalived) Stop() { end(k.t, k.proc) }
