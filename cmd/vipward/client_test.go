@@ -126,6 +126,12 @@ func (d small) Status() control.Status {
 	s.Sync = &control.Sync{
 		Role: "backup", Since: since, Instance: "web", Interface: "eth0", ID: 51, Group: netip.MustParseAddr("224.0.0.81"), Port: 8848,
 	}
+	s.Peers = []control.Peer{
+		{Name: "lb2", Alive: true, HearsUs: true, HeardMS: 80, Version: "1.2.3", Fence: "none", Drift: "vrrp_instance.web.version is 3 here and 2 there", Paths: []control.Path{
+			{Name: "address", Up: true}, {Name: "cross"},
+		}},
+		{Name: "lb3", HeardMS: -1, Fence: "blocked", FenceReason: "all levels failed", Maintenance: true, Isolated: true},
+	}
 	s.Plugins = []control.Plugin{{Name: "http", Kind: "checker", State: "running", PID: 123, Version: "1.2.3"}}
 	s.Fencers = []control.Fencer{
 		{Name: "lb2-power", Kind: "ipmi", State: "ready", Checked: &since, Node: "lb2", Evidence: "the power at 10.9.0.3 reads on"},

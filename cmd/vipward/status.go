@@ -74,6 +74,7 @@ func showStatus(w io.Writer, g *globals, s control.Status, raw []byte) error {
 	}
 	v.instances(s.Instances)
 	v.groups(s.Groups)
+	v.peers(s.Peers)
 	v.services(s.Services, s.Removed)
 	v.sync(s.Sync)
 	v.plugins(s.Plugins)
