@@ -91,7 +91,7 @@ func (n *Node) leave() bool {
 	m.leaving = false
 	if m.failed != "" && !m.force {
 		m.Maintenance = Maintenance{}
-		n.emit(n.maintenanceEvent("active", "active", "no maintenance: "+m.failed))
+		n.emit(event.Event{Code: "node.maintenance_refused", Severity: event.Warning, Kind: event.Node, Subject: n.cfg.Name, Reason: m.failed})
 		n.answer(m.command, fmt.Errorf("%w: %s; this node is not in maintenance", ErrTimeout, m.failed), "")
 		return true
 	}

@@ -66,6 +66,9 @@ func TestMaintenanceThatNobodyTakesOverFrom(t *testing.T) {
 	if r.node.Memory().Maintenance.On() {
 		t.Error("it is in maintenance all the same")
 	}
+	if told := strings.Join(r.events, "\n"); !strings.Contains(told, "node.maintenance_refused (web stays MASTER here: no other router took over") || strings.Contains(told, "active -> active") {
+		t.Errorf("told is\n%s", told)
+	}
 	r.give(Maintain{On: true, Reason: "fire", Force: true, ID: 2})
 	r.wait(20 * time.Second)
 	r.wantState(vrrp.Fault)
