@@ -162,12 +162,20 @@ func (e Evidence) Facts() []Fact {
 		add("vip", string(e.VIP.Who))
 	}
 	if e.Mode != "" && e.Mode != FencingOff {
-		add("fencing", string(e.Mode)+": "+string(e.Fence.State)+" "+e.Fence.Reason)
+		add("fencing", phrase(string(e.Mode)+", "+string(e.Fence.State), e.Fence.Reason))
 	}
 	if e.Witness.State != GrantNone {
-		add("witness", string(e.Witness.State)+" "+e.Witness.Text)
+		add("witness", phrase(string(e.Witness.State), e.Witness.Text))
 	}
 	return facts
+}
+
+// phrase joins what something is with why, where that is known.
+func phrase(what, why string) string {
+	if why == "" {
+		return what
+	}
+	return what + ": " + why
 }
 
 // Sign is one piece of evidence as yes or no.

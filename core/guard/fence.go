@@ -161,7 +161,7 @@ func (f *Fence) Seen(now time.Time) {
 		f.tell("fence.ended", event.Info, "the node is heard again")
 	}
 	if f.standing.State != FenceNone {
-		f.standing = FenceStanding{State: FenceNone, Since: now, Reason: "the node is heard"}
+		f.standing = FenceStanding{State: FenceNone, Since: now, Reason: "the node was heard"}
 	}
 	f.standing.Tries, f.wished = 0, time.Time{}
 }
