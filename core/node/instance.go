@@ -87,6 +87,9 @@ func newInstance(cfg Instance) *instance {
 
 func (i *instance) isMaster() bool { return i.router.State() == vrrp.Master }
 
+// owner tells whether the addresses are this node's own (RFC 9568 section 6.1): it preempts whatever is configured.
+func (i *instance) owner() bool { return i.cfg.VRRP.Priority == 255 }
+
 func (i *instance) stopped() bool { return i.router.State() == vrrp.Init && !i.router.Holds() }
 
 // inlet is where a packet comes in.
@@ -229,7 +232,7 @@ func (i *instance) primary(addrs []netip.Prefix) netip.Addr {
 
 // isVIP tells whether the address is one of the instance's, by whomever it was put there.
 func (i *instance) isVIP(a netip.Addr) bool {
-	return i.cfg.VRRP.Priority != 255 && slices.ContainsFunc(i.cfg.Addresses, func(v VirtualAddress) bool { return v.Prefix.Addr() == a })
+	return !i.owner() && slices.ContainsFunc(i.cfg.Addresses, func(v VirtualAddress) bool { return v.Prefix.Addr() == a })
 }
 
 // step is the only place where a router is stepped: it turns what the router says into packets, wishes and events.

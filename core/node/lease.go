@@ -110,7 +110,7 @@ func (i *instance) goesAlong(now time.Time, lease time.Duration) bool {
 
 // refusal are the VIPs to which packets are dropped. The owner accepts what is its own.
 func (i *instance) refusal() (out []netip.Addr) {
-	if !i.cfg.Refuse || i.cfg.VRRP.Priority == 255 {
+	if !i.cfg.Refuse || i.owner() {
 		return nil
 	}
 	for _, a := range i.cfg.Addresses {

@@ -31,9 +31,6 @@ func (i *instance) backOff(now time.Time) string {
 	i.retry = min(max(2*i.retry, retryFirst), retryMost)
 	i.patience = min(max(2*i.patience, patienceFirst), patienceMost)
 	i.retryAt, i.shy = now.Add(i.retry), now.Add(i.patience)
-	if i.cfg.VRRP.Priority == 255 { // nothing defers the owner
-		return fmt.Sprintf("; the next try is in %v", i.retry)
-	}
 	return fmt.Sprintf("; it takes part again in %v, and for %v only where there is no other master", i.retry, i.patience)
 }
 

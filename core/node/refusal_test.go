@@ -24,7 +24,19 @@ func (p *pair) refusing(d time.Duration) (masters int) {
 }
 
 func TestANodeWhoseKernelRefusesTheVIPLeavesItsPeerAlone(t *testing.T) {
-	p := newPair(t, nil)
+	for name, edit := range map[string]func(k int, c *Config){
+		"a better one": nil,
+		"the owner": func(k int, c *Config) {
+			if k == 0 {
+				c.Instances[0].VRRP.Priority, c.Instances[0].VRRP.Preempt = 255, false
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) { leavesAlone(t, newPair(t, edit)) })
+	}
+}
+
+func leavesAlone(t *testing.T, p *pair) {
 	if n := p.refusing(20 * time.Second); n != 1 {
 		t.Errorf("lb1 was master %d times within 20 s, want once", n)
 	}

@@ -98,7 +98,7 @@ func (n *Node) deferral(i *instance) time.Time { return latest(i.shyUntil(), n.i
 
 // ignorance is when this node knows the connections of the master, as far as it waits for that.
 func (n *Node) ignorance(i *instance) time.Time {
-	if !i.cfg.PreemptWhenSynced || n.cfg.Sync.Instance == "" || i.router.State() != vrrp.Backup {
+	if !i.cfg.PreemptWhenSynced || n.cfg.Sync.Instance == "" || i.router.State() != vrrp.Backup || i.owner() {
 		return time.Time{}
 	}
 	last := i.router.Since().Add(n.cfg.Sync.Complete + syncPatience)
@@ -111,7 +111,7 @@ func (n *Node) ignorance(i *instance) time.Time {
 // defers says why the instance does not preempt though it has the better priority; empty where it is not so.
 func (n *Node) defers(now time.Time, i *instance) string {
 	addr, priority, _ := i.router.Master()
-	worse := priority > 0 && priority < i.router.Effective() && i.cfg.VRRP.Preempt && i.router.Follows()
+	worse := priority > 0 && priority < i.router.Effective() && (i.cfg.VRRP.Preempt || i.owner()) && i.router.Follows()
 	if !worse || !now.Before(i.deferred) {
 		return ""
 	}

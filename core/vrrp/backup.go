@@ -59,7 +59,7 @@ func (r *Router) preempts(now time.Time) bool {
 	case r.yielded:
 		return false
 	case r.effective == 255:
-		return true
+		return !now.Before(r.deferred)
 	case !r.cfg.Preempt:
 		return false
 	}

@@ -141,7 +141,7 @@ func (r *Router) Suspect() time.Time {
 
 // Preempts tells whether the router would replace a master of lower priority at this instant.
 func (r *Router) Preempts(now time.Time) bool {
-	return r.effective == 255 || r.cfg.Preempt && !r.yielded && !now.Before(r.preemptAt) && !now.Before(r.deferred)
+	return !now.Before(r.deferred) && (r.effective == 255 || r.cfg.Preempt && !r.yielded && !now.Before(r.preemptAt))
 }
 
 // Rival is another master of lower rank that this one hears.

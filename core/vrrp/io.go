@@ -44,8 +44,8 @@ type (
 	// Withdraw takes a master back to BACKUP because another member of its sync group is no longer master: it resigns. It is
 	// ignored in other states. A planned hand-over goes on, and ends in BACKUP where no peer comes.
 	Withdraw struct{ Reason string }
-	// Defer has a master of lower priority left alone until an instant, as PreemptDelay does. It delays nothing but preemption, and
-	// the owner does not obey it.
+	// Defer has a master of lower priority left alone until an instant, as PreemptDelay does, by the owner as well. It delays nothing but
+	// preemption.
 	Defer struct{ Until time.Time }
 	// Release takes a master back to BACKUP that must not go on: it resigns and lets the addresses go at once. It is ignored in other
 	// states.

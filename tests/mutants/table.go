@@ -41,7 +41,7 @@ var mutants = []mutant{
 	{"a wrong clock makes a second master", "core/vrrp/clock.go", "return r.unsure.addr.IsValid() && now.Sub(r.unsure.last) < r.MasterDown()", "return false"},
 	{"a clock set back makes a second master", "core/vrrp/replay.go", "case seq != m.stale && m.again < againMost:", "case false:"},
 	{"a hand-over lets go first", "core/vrrp/router.go", "return r.state == Master || !r.linger.until.IsZero()", "return r.state == Master && !r.handover.active()"},
-	{"an owner waits for preempt_delay", "core/vrrp/backup.go", "case r.effective == 255:\n\t\treturn true", "case r.effective == 255 && r.cfg.PreemptDelay == 0:\n\t\treturn true"},
+	{"an owner waits for preempt_delay", "core/vrrp/backup.go", "case r.effective == 255:\n\t\treturn !now.Before(r.deferred)", "case r.effective == 255 && r.cfg.PreemptDelay == 0:\n\t\treturn !now.Before(r.deferred)"},
 	{"a reload restarts the routers", "core/vrrp/reconfigure.go", "if cfg.VRID != r.cfg.VRID ||", "if true ||"},
 	{"a reload winds up the timers", "core/vrrp/reconfigure.go", "if cfg.Interval != old.Interval {", "if true {"},
 
