@@ -238,6 +238,7 @@ func (e *engine) run(ctx context.Context, sig Signals) error {
 		if err := e.begin(ctx); err != nil {
 			return err
 		}
+		g.Go(func() error { e.ready(ctx); return nil })
 		if err := e.loop.Run(ctx, sig.Stop); err != nil {
 			return err
 		}
@@ -274,9 +275,17 @@ func (e *engine) begin(ctx context.Context) error {
 	e.loop.Hurry(e.start(asked, held, ages, leased), time.Now())
 	e.plugins.Apply(cfg.Plugins, cfg.Checks, cfg.Notifiers, pluginhost.Uses(cfg)...)
 	e.fencers.Set(cfg)
-	notify(e.log, stateReady)
-	e.log.Info("started", "version", e.opt.Version, "node", cfg.Node.Name, "config_hash", cfg.Hash)
 	return nil
+}
+
+// ready tells systemd, once the loop goes round: before, who asks for the status is refused.
+func (e *engine) ready(ctx context.Context) {
+	if err := e.loop.Call(ctx, func(time.Time) node.Output { return node.Output{} }); err != nil {
+		return // it has ended before
+	}
+	notify(e.log, stateReady)
+	cfg := e.config.Load()
+	e.log.Info("started", "version", e.opt.Version, "node", cfg.Node.Name, "config_hash", cfg.Hash)
 }
 
 // start is what a former run has left. Nothing in it may wait for the loop, which begins with it.

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vipward/vipward/core/config"
 	"github.com/vipward/vipward/core/node"
 )
 
@@ -68,6 +69,25 @@ func TestWatchdogIsFedByTheLoopAlone(t *testing.T) {
 	if got := next(t, c, 5*time.Second); got != "WATCHDOG=1" {
 		t.Errorf("the loop went on, and systemd was told %q", got)
 	}
+}
+
+func TestReadyIsWhoseLoopGoesRound(t *testing.T) {
+	c := systemd(t)
+	e := &engine{loop: newLoop(node.New(node.Config{})), log: slog.New(slog.DiscardHandler)}
+	e.config.Store(&config.Config{})
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		e.ready(context.Background())
+	}()
+	if got := next(t, c, 50*time.Millisecond); got != "" {
+		t.Errorf("the loop has not begun, and systemd was told %q", got)
+	}
+	(<-e.loop.calls)(time.Now())
+	if got := next(t, c, 5*time.Second); got != "READY=1" {
+		t.Errorf("the loop goes round, and systemd was told %q, want READY=1", got)
+	}
+	<-done
 }
 
 func TestReloadIsToldWithItsTime(t *testing.T) {
