@@ -144,12 +144,25 @@ func (b *booted) process(pid, field string) string {
 
 func systemd(t *T) {
 	b := newBooted(t, useVMAC(), edit{"  track ", withRoutes})
+	b.exposed(3.5)
 	b.starts()
 	b.reloads()
 	b.killed()
 	b.hangs()
 	b.stays()
 	b.stops()
+}
+
+// exposed asserts that systemd has nothing to say against the unit, and that what it could do to the machine does not get more: 0 is
+// nothing, 10 is all (systemd-analyze(1)).
+func (b *booted) exposed(most float64) {
+	if out := b.do("systemd-analyze", "verify", "--man=no", "vipward.service"); out != "" {
+		b.Errorf("systemd-analyze verify says %s", out)
+	}
+	a := b.m.Run("systemd-analyze", "security", "--offline=true", "--no-pager", fmt.Sprintf("--threshold=%.0f", 10*most), "vipward.service")
+	if a.Code != 0 || !strings.Contains(a.Out, "Overall exposure level") {
+		b.Errorf("systemd-analyze security: exit %d, want an exposure of at most %.1f:\n%s", a.Code, most, a.Out)
+	}
 }
 
 // starts: systemctl returns when the daemon is ready, which runs with the capabilities that the unit says, and its plugins with none.
@@ -289,7 +302,7 @@ func (b *booted) stays() {
 	})
 	b.lb1.write("bogus = 1\n")
 	b.signal("KILL")
-	b.settles("ActiveState", "failed", slack)
+	b.settles("ActiveState", "failed", 5*time.Second)
 	b.shows("Result", "exit-code", "ExecMainStatus", "3")
 	b.clean(slack)
 	b.lb2.await("MASTER", down+slack)

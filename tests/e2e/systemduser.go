@@ -17,6 +17,7 @@ func systemdUser(t *T) {
 	t.Must(os.MkdirAll(dir, 0o755))
 	t.Must(os.WriteFile(filepath.Join(dir, "user.conf"), []byte(b.dropIn()), 0o644))
 	b.do("systemctl", "daemon-reload")
+	b.exposed(2.6)
 	b.do("systemctl", "start", "vipward")
 	b.lb1.await("MASTER", down+notice+slack)
 	b.lb2.start()

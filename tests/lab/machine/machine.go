@@ -84,6 +84,7 @@ func (m *Machine) start(log *os.File) (err error) {
 	}
 	m.cmd = exec.Command("/proc/self/exe", Command, string(spec))
 	m.cmd.Stdout, m.cmd.Stderr = log, log
+	m.cmd.Env = []string{} // in a guest it would take itself for the guest's first process
 	m.cmd.SysProcAttr = &unix.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC, Setsid: true,
 		UseCgroupFD: true, CgroupFD: int(dir.Fd()),
