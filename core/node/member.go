@@ -103,6 +103,11 @@ func (m *member) alive(now, after time.Time) bool {
 // near tells whether the member is heard, or may be one that never speaks: of another make.
 func (m *member) near(now time.Time) bool { return m.met.IsZero() || now.Sub(m.heard) <= longAfter }
 
+// away tells whether the member is not there: it is not near, or it has said that it stops, and is silent since then.
+func (m *member) away(now time.Time) bool {
+	return !m.near(now) || m.flags&heartbeat.Stopping != 0 && !m.alive(now, time.Time{})
+}
+
 // beat takes one heartbeat.
 func (n *Node) beat(now time.Time, in Beat) {
 	msg, err := heartbeat.Decode(in.Payload, n.cfg.Guard.Key)

@@ -245,15 +245,15 @@ func (n *Node) finish(now time.Time) Output {
 	n.settleGates(now)
 	n.settleGroups(now)
 	n.settleFences(now)
-	n.sendBeats(now)
+	if n.stopping && n.allStopped() {
+		n.out.Stopped = true
+		n.dirty = true
+	}
+	n.sendBeats(now) // the last one is sent in any case
 	n.keepFast(now)
 	n.schedule()
 	if !slices.ContainsFunc(n.instances, (*instance).keeps) {
 		n.held, n.ages, n.leased = nil, nil, nil // what no instance has adopted is removed with the first wish
-	}
-	if n.stopping && n.allStopped() {
-		n.out.Stopped = true
-		n.dirty = true
 	}
 	if !n.started.IsZero() {
 		n.wishFast(now)

@@ -35,6 +35,20 @@ func TestAStallMovesNothingWhereNobodyIsNear(t *testing.T) {
 	}
 }
 
+// A member that has stopped in order is away at once, and not only when it was silent for long.
+func TestAStallMovesNothingWhereThePeerHasStopped(t *testing.T) {
+	p := quickPair(t)
+	p.run(time.Millisecond)
+	p.step(1, Stop{})
+	p.dead[1] = true
+	p.run(aliveFor + 50*time.Millisecond)
+	p.stalled()
+	p.want("MASTER -")
+	p.now = p.now.Add(1100 * time.Millisecond) // longer than its lease
+	p.step(0, Timeout{})
+	p.want("BACKUP -")
+}
+
 // A member that has come back while this process was stopped may have taken over.
 func TestAStallCountsWhereSomebodyHasComeBackMeanwhile(t *testing.T) {
 	p := quickPair(t)

@@ -1,6 +1,7 @@
 package node
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -180,15 +181,16 @@ func (n *Node) resist(now time.Time, i *instance) {
 	}
 }
 
-// solitude lets a master go on after a stall of this process where nobody is near that could have taken over: where no other member was
-// heard for long, for as long as the lease is then; and for any time where there is no other member, and no other router was ever heard.
+// solitude lets a master go on after a stall of this process where nobody is near that could have taken over: where all other members have
+// stopped, or were not heard for long, for as long as its lease is; and for any time where there is no other member, and no other router
+// was ever heard.
 func (n *Node) solitude(now time.Time, i *instance) {
 	alone := time.Duration(0)
 	switch {
 	case n.cfg.Lone && !i.router.Met() && len(i.cfg.VRRP.Peers) == 0:
 		alone = math.MaxInt64
-	case !n.cfg.Lone && n.remote(now):
-		alone = longLease
+	case !n.cfg.Lone && len(n.members) > 0 && !slices.ContainsFunc(n.members, func(m *member) bool { return !m.away(now) }):
+		alone = cmp.Or(i.lease(false), longLease)
 	}
 	if alone != i.alone {
 		i.alone = alone
