@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"reflect"
 	"regexp"
@@ -131,6 +132,7 @@ func attributeOf(sf reflect.StructField, name string, required, secret bool) (fi
 	if a.Max, err = limit(sf, "max"); err != nil {
 		return field{}, err
 	}
+	implyLimits(a, sf.Type)
 	if s, ok := sf.Tag.Lookup("default"); ok {
 		if a.DefaultJson, err = defaultJSON(s, sf.Type); err != nil {
 			return field{}, fmt.Errorf("default %q: %w", s, err)
@@ -173,6 +175,32 @@ func typeName(t reflect.Type) (string, error) {
 		return "map(" + elem + ")", err
 	}
 	return "", fmt.Errorf("%v is no type of an attribute (a struct needs the option block)", t)
+}
+
+// implyLimits adds what a type of integer cannot hold to the limits of the attribute, so that vipward says it in the same words.
+func implyLimits(a *pluginv1.Attribute, t reflect.Type) {
+	for t.Kind() == reflect.Slice || t.Kind() == reflect.Map {
+		t = t.Elem()
+	}
+	if t == durationType || textTypes[t] != "" {
+		return
+	}
+	least, most := math.Inf(-1), math.Inf(1)
+	switch t.Kind() {
+	case reflect.Int8, reflect.Int16, reflect.Int32:
+		most = math.Exp2(float64(t.Bits()-1)) - 1
+		least = -most - 1
+	case reflect.Uint8, reflect.Uint16, reflect.Uint32:
+		least, most = 0, math.Exp2(float64(t.Bits()))-1
+	case reflect.Uint, reflect.Uint64:
+		least = 0
+	}
+	if !math.IsInf(least, 0) && (a.Min == nil || a.GetMin() < least) {
+		a.Min = &least
+	}
+	if !math.IsInf(most, 0) && (a.Max == nil || a.GetMax() > most) {
+		a.Max = &most
+	}
 }
 
 // limit reads a min or max tag: a number, or for durations a text with a unit that becomes seconds.

@@ -59,7 +59,7 @@ func TestTheSchemaSaysWhatTheTagsSay(t *testing.T) {
 		attributes { name: "mode" type: "string" default_json: "\"fast\"" one_of: "fast" one_of: "slow" }
 		attributes { name: "code" type: "string" pattern: "[a-z]+" deprecated: "use name" }
 		attributes { name: "count" type: "int" default_json: "3" min: 1 max: 10 }
-		attributes { name: "port" type: "int" }
+		attributes { name: "port" type: "int" min: 0 max: 65535 }
 		attributes { name: "ratio" type: "number" }
 		attributes { name: "on" type: "bool" }
 		attributes { name: "wait" type: "duration" default_json: "\"1s\"" min: 0.01 max: 60 }

@@ -3,7 +3,9 @@ package main
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -161,15 +163,15 @@ func (a attributeInfo) meaning() string {
 	return strings.TrimSpace(strings.Join(words, " "))
 }
 
-// show is a limit; that of a duration is in seconds.
+// show is a limit as it is written; that of a duration has a unit.
 func show(limit *float64, t string) string {
 	if limit == nil {
 		return ""
 	}
 	if strings.Contains(t, "duration") {
-		return fmt.Sprintf("%v s", *limit)
+		return time.Duration(*limit * float64(time.Second)).String()
 	}
-	return fmt.Sprint(*limit)
+	return strconv.FormatFloat(*limit, 'f', -1, 64)
 }
 
 // times says how often a block may stand there.

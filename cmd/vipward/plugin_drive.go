@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net/netip"
 	"os/signal"
 	"slices"
 	"strings"
@@ -45,6 +46,9 @@ func newPluginRunCommand(g *globals) *cobra.Command {
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			d.json, d.out = g.json, c.OutOrStdout()
+			if _, err := netip.ParseAddrPort(d.target); d.target != "" && err != nil {
+				return usageError(fmt.Errorf("--target is an address with a port, like 10.0.0.1:80 or [2001:db8::1]:80, not %q", d.target))
+			}
 			if err := d.open(args[0], c.ErrOrStderr()); err != nil {
 				return err
 			}
