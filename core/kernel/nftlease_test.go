@@ -8,32 +8,13 @@ import (
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netlink"
-	"golang.org/x/sys/unix"
-
 	"github.com/vipward/vipward/core/desired"
 )
 
 // fastLeases runs an applier in the namespace, which has two VIPs, an address of its own, and reasons that are told.
 func (h *host) fastLeases() (f *FastLeases, reasons chan string, stop func()) {
 	h.Helper()
-	h.ipv6("on")
-	for _, a := range []string{"10.0.0.1/32", "10.0.0.2/32", "2001:db8::1/128", "2001:db8::2/128"} {
-		h.change(func(l netlink.Link) error {
-			addr := ip(a)
-			if addr.IP.To4() == nil {
-				addr.Flags = unix.IFA_F_NODAD
-			}
-			return netlink.AddrAdd(l, addr)
-		})
-	}
-	h.do(func() error {
-		lo, err := netlink.LinkByName("lo")
-		if err != nil {
-			return err
-		}
-		return netlink.LinkSetUp(lo)
-	})
+	h.dualStack()
 	reasons = make(chan string, 10)
 	f = NewFastLeases(FastLeaseOptions{Logger: quiet(), Report: func(s string) { reasons <- s }})
 	return f, reasons, h.start(f.Run)

@@ -41,37 +41,9 @@ func (h *host) ruleset() string {
 	return string(out)
 }
 
-// reaches tells whether a datagram to an address of this host comes in.
-func (h *host) reaches(addr string) bool {
+// dualStack gives the host two addresses of each family that it reaches itself.
+func (h *host) dualStack() {
 	h.Helper()
-	var arrived bool
-	h.do(func() error {
-		to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(addr), 0))
-		l, err := net.ListenUDP("udp", to)
-		if err != nil {
-			return err
-		}
-		defer l.Close()
-		c, err := net.DialUDP("udp", nil, l.LocalAddr().(*net.UDPAddr))
-		if err != nil {
-			return err
-		}
-		defer c.Close()
-		for n := 0; n < 3 && !arrived; n++ { // a busy kernel is late with the route to an address of IPv6
-			_, _ = c.Write([]byte("x")) // one that is dropped does not arrive
-			if err := l.SetReadDeadline(time.Now().Add(100 * time.Millisecond)); err != nil {
-				return err
-			}
-			_, err := l.Read(make([]byte, 1))
-			arrived = err == nil
-		}
-		return nil
-	})
-	return arrived
-}
-
-func TestPacketsToARefusedAddressAreDropped(t *testing.T) {
-	h := newHost(t)
 	h.ipv6("on")
 	for _, a := range []string{"10.0.0.1/32", "10.0.0.2/32", "2001:db8::1/128", "2001:db8::2/128"} {
 		h.change(func(l netlink.Link) error {
@@ -89,6 +61,53 @@ func TestPacketsToARefusedAddressAreDropped(t *testing.T) {
 		}
 		return netlink.LinkSetUp(lo)
 	})
+	h.eventually("the kernel, which takes its time with IPv6, has routes to its addresses", func() bool {
+		var routes []netlink.Route
+		h.do(func() (err error) {
+			local := &netlink.Route{Table: unix.RT_TABLE_LOCAL, Type: unix.RTN_LOCAL}
+			routes, err = netlink.RouteListFiltered(netlink.FAMILY_V6, local, netlink.RT_FILTER_TABLE|netlink.RT_FILTER_TYPE)
+			return err
+		})
+		n := 0
+		for _, r := range routes {
+			if strings.HasPrefix(r.Dst.String(), "2001:db8::") {
+				n++
+			}
+		}
+		return n == 2
+	})
+}
+
+// reaches tells whether a datagram to an address of this host comes in.
+func (h *host) reaches(addr string) bool {
+	h.Helper()
+	var arrived bool
+	h.do(func() error {
+		to := net.UDPAddrFromAddrPort(netip.AddrPortFrom(netip.MustParseAddr(addr), 0))
+		l, err := net.ListenUDP("udp", to)
+		if err != nil {
+			return err
+		}
+		defer l.Close()
+		c, err := net.DialUDP("udp", nil, l.LocalAddr().(*net.UDPAddr))
+		if err != nil {
+			return err
+		}
+		defer c.Close()
+		_, _ = c.Write([]byte("x")) // one that is dropped does not arrive
+		if err := l.SetReadDeadline(time.Now().Add(200 * time.Millisecond)); err != nil {
+			return err
+		}
+		_, err = l.Read(make([]byte, 1))
+		arrived = err == nil
+		return nil
+	})
+	return arrived
+}
+
+func TestPacketsToARefusedAddressAreDropped(t *testing.T) {
+	h := newHost(t)
+	h.dualStack()
 	r := h.refusals()
 	h.refuse(r)
 	if s := h.ruleset(); s != "" {
