@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/vipward/vipward/tests/lab/probe"
 	"github.com/vipward/vipward/tests/lab/topology"
 )
 
@@ -46,12 +47,20 @@ func mistakes() []fault {
 		all[i].overlap, all[i].silence = never, of(blip)
 	}
 	return append(all, fault{
-		name: "a stranger takes the VIP", do: (*pair).squat, undo: (*pair).evict, lasts: of(found),
-		alarms: named("02:77:00:00:00:0b"), shown: (*pair).defended, moves: 9,
+		name: "a stranger takes the VIP, and announces it", do: (*pair).usurp, undo: (*pair).evict, lasts: of(stop),
+		alarms: once(named("02:77:00:00:00:0b")), silence: of(blip), shown: (*pair).defended, moves: 9,
 	}, fault{
-		name: "a real server answers for the VIP", with: served, do: (*pair).squat, undo: (*pair).evict, lasts: of(found),
+		name: "a real server that has the VIP answers for it", with: served, do: (*pair).squat, undo: (*pair).evict, lasts: of(found),
 		alarms: named("real server 10.77.0.11, which should not"), shown: (*pair).defended, moves: 9,
 	})
+}
+
+// once are alarms that are told once a minute.
+func once(alarms []alarm) []alarm {
+	for i := range alarms {
+		alarms[i].seldom = true
+	}
+	return alarms
 }
 
 // found is when a master has found out that somebody else answers, who never announced himself: it asks each ten seconds.
@@ -173,12 +182,18 @@ func (p *pair) unmoved() {
 func (p *pair) squat() { p.squatter("add") }
 func (p *pair) evict() { p.squatter("del") }
 
+// usurp has its neighbours learn of it as well.
+func (p *pair) usurp() {
+	p.squat()
+	p.Must(probe.Announce(p.Node(topology.RS1), topology.VIP))
+}
+
 func (p *pair) squatter(verb string) {
 	_, err := p.Node(topology.RS1).Output("ip", "address", verb, topology.VIP.String()+"/32", "dev", "eth0")
 	p.Must(err)
 }
 
-// mostAnnouncements is how many frames a master may announce its VIPs with, while somebody else answers for the time of found.
+// mostAnnouncements is how many frames a master may announce its VIPs with while somebody else answers.
 const mostAnnouncements = 100
 
 // defended wants that the VIP was announced again, and the link not flooded.

@@ -179,7 +179,7 @@ func (p *pair) settled() {
 
 // measure probes from the client until the returned function is called.
 func (p *pair) measure() (stop func() probe.Report) {
-	pr, err := probe.New(p.Node(topology.Client), probe.Config{VIP: topology.VIP, UDP: time.Millisecond, Ask: time.Millisecond, Pacer: p.pacer})
+	pr, err := probe.New(p.Node(topology.Client), probe.Config{VIP: topology.VIP, UDP: time.Millisecond, Ask: time.Millisecond, Apart: true, Pacer: p.pacer})
 	p.Must(err)
 	var r probe.Report
 	end := p.Background(func(ctx context.Context) error {

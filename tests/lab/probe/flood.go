@@ -40,6 +40,20 @@ func Flood(ctx context.Context, node *topology.Node, frames [][]byte, perSecond 
 	return sent, nil
 }
 
+// Announce says once, from a node, that an address of IPv4 is there: a gratuitous ARP request (RFC 5227 section 3).
+func Announce(node *topology.Node, a netip.Addr) error {
+	fd, err := socket(node.NS, unix.AF_PACKET, unix.SOCK_RAW, 0)
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	w := &Watch{fd: fd, frame: arpRequest(node.MAC, a, a)}
+	if err := node.Do(w.listen); err != nil {
+		return err
+	}
+	return unix.Sendto(fd, w.frame, 0, &w.to)
+}
+
 // Adverts hears, at a node, the adverts of one sender until ctx ends, and returns when each came, by the kernel's clock. Whatever else is on
 // the wire costs nothing.
 func Adverts(ctx context.Context, node *topology.Node, from netip.Addr) (came []time.Time, err error) {

@@ -32,6 +32,8 @@ type Config struct {
 	Timeout time.Duration
 	// Ask is the time between two ARP requests for VIP. Default 20 ms.
 	Ask time.Duration
+	// Apart has them come from an address that nobody has, so that the answers do not put right what the node has learned of VIP.
+	Apart bool
 }
 
 // Port is the UDP port that is asked.
@@ -61,6 +63,9 @@ func New(from *topology.Node, c Config) (*Probe, error) {
 		return nil, err
 	}
 	p.watch.every, p.watch.pacer = cmp.Or(c.Ask, askEvery), c.Pacer
+	if c.Apart {
+		p.watch.frame = arpRequest(apartMAC, apartAddr, c.VIP)
+	}
 	if c.UDP > 0 {
 		if p.udp, err = newUDPProbe(from.NS, netip.AddrPortFrom(c.VIP, Port), c.UDP); err != nil {
 			return nil, fmt.Errorf("prepare the UDP probe: %w", err)

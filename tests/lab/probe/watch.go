@@ -67,6 +67,7 @@ func (w *Watch) listen() error {
 	for _, step := range []func() error{
 		func() error { return unix.SetsockoptSockFprog(w.fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &program) },
 		func() error { return unix.SetsockoptInt(w.fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1) },
+		func() error { return unix.SetsockoptInt(w.fd, unix.SOL_PACKET, unix.PACKET_IGNORE_OUTGOING, 1) },
 		func() error {
 			return unix.SetsockoptPacketMreq(w.fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &promiscuous)
 		},
@@ -232,6 +233,12 @@ func arrival(control []byte) time.Time {
 	}
 	return time.Now().Round(0)
 }
+
+// The addresses from which [Config.Apart] asks: nobody has them.
+var (
+	apartMAC  = net.HardwareAddr{2, 0x77, 0, 0, 0, 250}
+	apartAddr = netip.MustParseAddr("10.77.0.250")
+)
 
 func arpRequest(mac net.HardwareAddr, source, target netip.Addr) []byte {
 	f := bytes.Repeat([]byte{0xff}, 6)
