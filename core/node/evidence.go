@@ -58,9 +58,9 @@ func (n *Node) peerOf(now time.Time, i *instance) guard.Peer {
 	var silent []string
 	for _, m := range n.members {
 		if !m.alive(now, i.guard.suspected) {
-			if !m.met.IsZero() {
+			if !m.met.IsZero() || m.fence.Mode() == guard.FencingRequired { // one that never speaks may be of another make, or hold the VIPs
 				silent = append(silent, m.cfg.Name)
-				if p.Heard == guard.VoiceNone {
+				if p.Heard == guard.VoiceNone && !m.met.IsZero() {
 					p.Heard = guard.VoiceSilent
 				}
 			}

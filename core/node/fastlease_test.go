@@ -94,6 +94,43 @@ func TestAdvertsThatCannotBeSentDoNotRenewTheFastLease(t *testing.T) {
 	}
 }
 
+// A group that spans interfaces lets go as a whole, at once, where one of them does not send.
+func TestAGroupLetsGoWithAMemberThatCannotSpeak(t *testing.T) {
+	cfg := fast(100 * time.Millisecond)
+	second := cfg.Instances[0]
+	second.Name, second.Interface, second.VRRP.VRID = "db", "eth1", 99
+	cfg.Instances = append(cfg.Instances, second)
+	cfg.Groups = []Group{{Name: "all", Instances: []string{"web", "db"}}}
+	r := &rig{t: t, now: time.Unix(1000, 0), node: New(cfg)}
+	up := links(true)
+	up["eth1"] = Link{Index: 3, Up: true, Addresses: up["eth0"].Addresses}
+	r.give(up)
+	r.give(Start{})
+	r.wait(time.Second)
+	r.give(Timeout{})
+	masters := func() (n int) {
+		for _, i := range r.node.instances {
+			if i.isMaster() {
+				n++
+			}
+		}
+		return n
+	}
+	if masters() != 2 {
+		t.Fatalf("%d are MASTER, want both", masters())
+	}
+	for end := r.now.Add(time.Second); r.now.Before(end) && masters() > 0; {
+		r.now = r.node.Deadline()
+		r.give(Timeout{})
+		if r.give(Unsent{Interface: "eth1", Reason: "no buffer space available"}); masters() == 1 {
+			t.Fatal("one of the group is MASTER without the other")
+		}
+	}
+	if masters() > 0 {
+		t.Error("the group is MASTER, and one of it cannot speak")
+	}
+}
+
 // A hand-over that nobody answers goes on for longer than a fast lease runs, and says nothing meanwhile.
 func TestAHandOverRenewsTheFastLease(t *testing.T) {
 	r := start(t, fast(100*time.Millisecond))

@@ -59,6 +59,7 @@ func (n *Node) gate(now time.Time, mates []*instance) {
 		return
 	}
 	verdict, of := guard.Verdict{Decision: guard.Take, Row: -1}, mates[0]
+	refused := false // the witness refuses one that comes before: who waits for that gives the others back, or two nodes wait for each other
 	for _, i := range mates {
 		if i.isMaster() {
 			continue
@@ -67,7 +68,8 @@ func (n *Node) gate(now time.Time, mates []*instance) {
 		v := guard.Decide(i.guard.facts)
 		i.guard.verdict = v
 		n.claim(now, i, v.Ask)
-		n.wishGrant(now, i, v.AskWitness)
+		n.wishGrant(now, i, v.AskWitness && !refused)
+		refused = refused || n.grantOf(now, i).State == guard.GrantRefused
 		if v.Row > verdict.Row && v.Decision == verdict.Decision || graver(v.Decision, verdict.Decision) {
 			verdict, of = v, i
 		}

@@ -401,6 +401,22 @@ func TestRequiredFencingComesFirst(t *testing.T) {
 	p.want("- MASTER")
 }
 
+// That one member is heard and is not MASTER says nothing of another one that was never heard.
+func TestRequiredFencingCountsWhoWasNeverHeard(t *testing.T) {
+	p := newPair(t, func(_ int, c *Config) {
+		c.Guard.Peers = append(c.Guard.Peers, Peer{
+			Name: "lb3", Paths: []heartbeat.Path{{Name: "address", Address: pairAddr(2)}},
+			Fencing: guard.Fencing{Mode: guard.FencingRequired, Levels: [][]string{{"ipmi"}}},
+		})
+	})
+	p.run(10 * time.Second)
+	p.want("HOLD HOLD")
+	p.wantEvent(0, "instance.takeover_refused", "never heard")
+	p.step(0, Confirm{Node: "lb3", ID: 1})
+	p.run(2 * time.Second)
+	p.want("MASTER BACKUP")
+}
+
 func TestHeartbeatsKeepTheirPace(t *testing.T) {
 	p := healthyPair(t, nil)
 	p.beats = 0

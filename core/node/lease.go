@@ -184,6 +184,9 @@ func (n *Node) unsaid(now time.Time, in Unsent) {
 			i.dumb = fmt.Sprintf("no advert could be sent on %s for %v: %s", in.Interface, now.Sub(i.mute).Round(time.Millisecond), in.Reason)
 			i.retry = min(max(2*i.retry, retryFirst), retryMost)
 			i.retryAt = now.Add(i.retry)
+			for _, m := range i.mates() {
+				n.touch(m) // none of the group goes on without it
+			}
 		}
 		n.touch(i)
 	}

@@ -12,7 +12,6 @@ import (
 	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/event"
 	"github.com/vipward/vipward/core/health"
-	"github.com/vipward/vipward/core/vrrp"
 )
 
 // The ways in which a command can fail, for callers that branch on them.
@@ -192,9 +191,7 @@ func (n *Node) act(now time.Time, in Input) {
 	case Confirm:
 		n.confirm(now, in)
 	case Slept:
-		for _, i := range n.instances {
-			n.step(now, i, vrrp.Slept{For: in.For})
-		}
+		n.slept(now, in.For)
 	case Timeout:
 	}
 }

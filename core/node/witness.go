@@ -11,6 +11,9 @@ import (
 const (
 	// witnessPause is the time between two requests that were refused or not answered.
 	witnessPause = 250 * time.Millisecond
+	// handedPause is the same where the master has just resigned: it gives its grant back, and who waits for longer than a down interval
+	// with fast adverts finds that the other one is master again.
+	handedPause = 20 * time.Millisecond
 	// grantMargin is how long before the end of its grant a master lets go.
 	grantMargin = time.Second
 	// kernelLate is what the kernel may be late in ending a lease (0.77 s were measured).
@@ -164,6 +167,9 @@ func (n *Node) witnessed(now time.Time, in Witnessed) {
 		default:
 			g.state, g.text = guard.GrantRefused, in.Holder+" holds it"
 			g.until = time.Time{}
+			if i.router.Cause(now) == vrrp.CauseResigned {
+				g.next = now.Add(handedPause)
+			}
 		}
 		n.touch(i)
 	}

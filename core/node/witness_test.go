@@ -2,6 +2,7 @@ package node
 
 import (
 	"errors"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +84,32 @@ func TestTheWitnessOutOfReach(t *testing.T) {
 		if got := r.node.instances[0].router.State(); tt.want == vrrp.Master && got != tt.want || tt.want != vrrp.Master && got == vrrp.Master {
 			t.Errorf("%s: %s", tt.name, got)
 		}
+	}
+}
+
+// A master that resigns gives its grant back at the same time: the witness may hear of that after the question of the next one.
+func TestAGrantThatIsGivenBackIsAskedForAtOnce(t *testing.T) {
+	r := start(t, witnessed(guard.WitnessFailsafe))
+	r.peerAdvert(200)
+	r.court(500*time.Millisecond, refused)
+	r.peerAdvert(0)
+	var first time.Time
+	for range 200 {
+		r.court(10*time.Millisecond, func(a WitnessAsk) *Witnessed {
+			if first.IsZero() {
+				first = r.now
+			}
+			if r.now.Sub(first) < 5*time.Millisecond {
+				return refused(a)
+			}
+			return granted(a)
+		})
+		if r.node.instances[0].isMaster() {
+			break
+		}
+	}
+	if took := r.now.Sub(first); first.IsZero() || took > 40*time.Millisecond {
+		t.Errorf("it is master %v after it has asked first, want as soon as the grant was given back", took)
 	}
 }
 
@@ -217,5 +244,31 @@ func TestAnOperatorsWordIsRefusedWhereTheNodeIsHeard(t *testing.T) {
 	r.give(Confirm{Node: "lb3", ID: 3})
 	if a := r.lastAnswer(); !errors.Is(a.Err, ErrRefused) {
 		t.Errorf("of a node that there is not: %+v", a)
+	}
+}
+
+// Two nodes that each have the grant of one member of a group would wait for each other for ever.
+func TestAGroupGivesBackWhatDependsOnARefusedGrant(t *testing.T) {
+	cfg := witnessed(guard.WitnessFailsafe)
+	second := cfg.Instances[0]
+	second.Name, second.VRRP.VRID = "db", 99
+	second.VRRP.Addresses = []netip.Addr{vip.Addr().Next()}
+	second.Addresses = []VirtualAddress{{Prefix: netip.PrefixFrom(vip.Addr().Next(), 32), Interface: "eth0"}}
+	cfg.Instances = append(cfg.Instances, second)
+	cfg.Groups = []Group{{Name: "all", Instances: []string{"web", "db"}}}
+	for taken, other := range map[string]string{"web": "db", "db": "web"} {
+		r := start(t, cfg)
+		held := map[string]bool{}
+		r.court(10*time.Second, func(a WitnessAsk) *Witnessed {
+			if a.Instance == taken && a.Action == WitnessAcquire {
+				return refused(a)
+			}
+			held[a.Instance] = a.Action == WitnessAcquire
+			return granted(a)
+		})
+		if r.node.instances[0].isMaster() || held[other] != (other == "web") {
+			t.Errorf("with %s refused it is %s and has the grant of %s: %v, want that of the first one alone",
+				taken, r.node.instances[0].router.State(), other, held[other])
+		}
 	}
 }
