@@ -62,7 +62,7 @@ func (w *World) beat(from *host, b node.BeatTo) {
 }
 
 func (w *World) hearBeat(to, from *host, in node.Beat) {
-	to.do(func() {
+	to.hear(func() {
 		e := &to.ears[from.n]
 		if e.beat == 0 || w.now-e.beat > longSilence {
 			e.back = w.now
@@ -75,7 +75,7 @@ func (w *World) hearBeat(to, from *host, in node.Beat) {
 
 // crossed tells whether the crosslink carries what one node sends to another.
 func (w *World) crossed(from, to *host) bool {
-	return !from.off && !to.off && w.cross[from.n][to.n] == 0
+	return from.powered() && to.powered() && w.cross[from.n][to.n] == 0
 }
 
 // beats tells whether heartbeats of a node come to another one, were both to run.

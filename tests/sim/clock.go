@@ -14,11 +14,14 @@ const up = time.Hour
 type clock struct {
 	ppm  int64
 	wall time.Duration // what the wall clock is ahead of the truth
+	// slept is for how long the machine was suspended, which the monotonic clock does not count.
+	slept time.Duration
 }
 
 // read is what the machine's time.Now gives at an instant of the world.
 func (c clock) read(now time.Duration) time.Time {
-	return instant(up+now+now*time.Duration(c.ppm)/1e6, born.Add(now+c.wall))
+	awake := now - c.slept
+	return instant(up+awake+awake*time.Duration(c.ppm)/1e6, born.Add(now+c.wall))
 }
 
 // wait is how long the world goes on until the machine's clock has advanced by d.

@@ -77,10 +77,10 @@ func (j *judge) watchHeld(i, v int, h *host) {
 		j.w.fail("I7 not master", "%s is %s of %s and has held %s for %s", h.name(), state, instanceName(i), j.w.key(v).Prefix, lasted)
 	})
 	lease, late := j.w.lease(h, i), maxLeaseLate+leaseSlack+20*time.Millisecond
-	if fast := j.w.fastLease(h, i); fast > 0 && h.bars[v].listed && !j.views[i][h.n].resigned { // a hand-over renews it without adverts
+	if fast := j.w.fastLease(h, i); fast > 0 && h.bars[v].listed && j.w.alike(i) && !j.views[i][h.n].resigned { // a hand-over renews it without adverts
 		lease, late = fast, maxFastLate+20*time.Millisecond
 	}
-	j.switched(&j.dead[v][h.n], held && !h.running() && lease > 0 && !h.barred(v), func() time.Duration {
+	j.switched(&j.dead[v][h.n], held && !h.running() && lease > 0 && !h.barred(v) && h.asleep == 0, func() time.Duration {
 		return max(j.views[i][h.n].spoke+lease-j.w.now, 0) + late
 	}, func(lasted time.Duration) {
 		j.w.fail("I7 crash", "the process of %s has not run for %s, and its machine still holds %s", h.name(), lasted, j.w.key(v).Prefix)
@@ -169,7 +169,7 @@ func (j *judge) takeover(i int, h *host) time.Duration {
 		d += j.w.interval(i) // a timer that fires late has the node look once more
 	}
 	if g := j.w.scenario.Guard; g != nil {
-		d += 500*time.Millisecond + 2*time.Duration(g.TTL) // it asks again every 250 ms while it is refused, and the grant of a dead owner runs on
+		d += 500*time.Millisecond + 2*time.Duration(g.TTL) + j.w.fenceTime() // it asks again every 250 ms while it is refused, and the grant of a dead owner runs on
 	}
 	if j.chaotic(j.w.scenario.Instances[i].Segment) {
 		d += 4 * time.Second // an advert may still be on its way

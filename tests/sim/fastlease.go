@@ -28,14 +28,7 @@ func (k *kernel) let(v int, listed bool, left time.Duration) {
 	b.put++
 	b.listed, b.open = listed, listed && left > 0
 	if b.open {
-		b.until = k.w.now + k.h.clock.wait(left)
-		put := b.put
-		k.w.at(b.until+k.w.some(k.h.n, ofApply, maxFastLate), func() {
-			if b := &k.bars[v]; b.put == put {
-				b.open = false
-				k.shut(v)
-			}
-		})
+		k.endFast(v, k.w.now+k.h.clock.wait(left))
 	}
 	switch after := k.answers(v); {
 	case after && !before:
@@ -44,6 +37,20 @@ func (k *kernel) let(v int, listed bool, left time.Duration) {
 	case before && !after:
 		k.shut(v)
 	}
+}
+
+// endFast has a fast lease end at an instant, or a little later.
+func (k *kernel) endFast(v int, until time.Duration) {
+	b := &k.bars[v]
+	b.put++
+	put := b.put
+	b.until = until
+	k.w.at(b.until+k.w.some(k.h.n, ofApply, maxFastLate), func() {
+		if b := &k.bars[v]; b.put == put && k.h.asleep == 0 {
+			b.open = false
+			k.shut(v)
+		}
+	})
 }
 
 // shut is the end of a fast lease.

@@ -25,9 +25,9 @@ func (w *World) inject(f Fault) {
 // begin lets a fault happen, and returns what ends it; nil where it has no duration.
 func (w *World) begin(f Fault) (end func()) {
 	switch f.Kind {
-	case Kill, Crash, Stall, Pause, Late, Stop, Failover, Reload, Reconfigure, FailChecker, Wall, Power, Fencer:
+	case Kill, Crash, Stall, Pause, Suspend, Late, Stop, Failover, Reload, Reconfigure, FailChecker, Wall, Power, Fencer:
 		return w.onHost(f)
-	case Carrier, Deleted, Removed, Refused:
+	case Carrier, Deleted, Removed, Refused, Choke:
 		return w.onKernel(f)
 	case Crosslink, Stranger, Witness, Replay:
 		return w.besides(f)
@@ -50,6 +50,8 @@ func (w *World) onHost(f Fault) (end func()) {
 	case Pause:
 		h.pause()
 		return h.resume
+	case Suspend:
+		return h.suspend()
 	case Late:
 		h.late = time.Duration(f.Size) * time.Millisecond
 		w.judge.shake(h)
@@ -148,6 +150,10 @@ func (w *World) onKernel(f Fault) (end func()) {
 		}
 		w.judge.shake(h)
 		h.drift()
+	case Choke:
+		h.choked[f.Segment]++
+		w.judge.shake(h)
+		return func() { h.choked[f.Segment]--; h.unchoked = w.now; w.judge.linked(h, f.Segment) }
 	case Refused:
 		h.refuses[f.Instance]++
 		w.judge.shake(h)

@@ -126,8 +126,8 @@ func (g generator) group(t *Topology) {
 func (g generator) kinds(guard *GuardSpec) (kinds []string) {
 	for len(kinds) == 0 {
 		for _, k := range append(guardKinds(guard), []string{
-			Kill, Kill, Crash, Crash, Stall, Pause, Pause, Late, Stop, Failover, Failover, Reload, Reload, Reconfigure, Reconfigure, FailChecker,
-			FailChecker, Loss, Burst, Slow, Duplicate, Mute, Deaf, Cut, Partition, Partition, Flap, Carrier, Deleted, Removed, Refused, Wall, Spoof,
+			Kill, Kill, Crash, Crash, Stall, Suspend, Pause, Pause, Late, Stop, Failover, Failover, Reload, Reload, Reconfigure, Reconfigure, FailChecker,
+			FailChecker, Loss, Burst, Slow, Duplicate, Mute, Deaf, Cut, Partition, Partition, Flap, Carrier, Deleted, Removed, Refused, Choke, Wall, Spoof,
 		}...) {
 			if g.chance(50) {
 				kinds = append(kinds, k)

@@ -72,12 +72,15 @@ func (w *World) may(h *host, i int) bool {
 			if holder := w.holder(m); spec.OnLoss != "" && holder >= 0 && holder != h.n {
 				return false // the witness refuses until that grant has ended
 			}
+			if w.strangers[m] > 0 && spec.Paths == 0 {
+				return false // row 5: whoever answered while the master spoke may be the master's machine
+			}
 			if o.held[m*maxVIPs].on && w.hears(w.scenario.Instances[m].Segment, h, o) {
 				return false // row 5
 			}
 		}
-		if w.scenario.required() && !h.ears[o.n].off {
-			return false // row 7 with fencing required, and row 9
+		if w.scenario.required() && !h.ears[o.n].off && !(o.running() && w.beats(o, h)) && !w.fences(h, o) {
+			return false // row 9, or row 7 where nobody is known to be able to switch it off
 		}
 	}
 	return true
@@ -102,6 +105,42 @@ func (j *judge) evidence(h *host, i int) {
 				h.name(), instanceName(i), o.name(), j.w.now-ear.heard())
 		}
 	}
+}
+
+// fences tells whether a node can have a silent one confirmed to be off, which it has heard, by its first try.
+func (w *World) fences(h, o *host) bool {
+	e := &h.ears[o.n]
+	levels := o.fencer[:w.scenario.Guard.Levels]
+	works := slices.IndexFunc(levels, func(how int) bool { return how != refuses })
+	return e.heard() > 0 && works >= 0 && levels[works] != hangs && len(e.orders) <= 2*works+1
+}
+
+// fenceTime is how long a takeover may wait for a fencing that succeeds: its delay, that of a node which owns less, and two tries of each level.
+func (w *World) fenceTime() time.Duration {
+	if !w.scenario.required() {
+		return 0
+	}
+	const yields, try = 5 * time.Second, 2 * time.Second
+	return time.Duration(w.scenario.Guard.Delay) + yields + time.Duration(2*w.scenario.Guard.Levels)*try
+}
+
+// unused tells whether a process that is not MASTER keeps the witness's grant although nothing disturbs it: then nobody else can have it (I3).
+func (j *judge) unused(i int, h *host) bool {
+	return j.w.holder(i) == h.n && h.running() && j.views[i][h.n].state != vrrp.Master && j.w.whole(i) && !j.w.disagree(i)
+}
+
+// tolerates tells whether the configuration has a node take over beside a dead one that still answers: by on_hold_expired, by best_effort
+// where the fencing fails; and where that one was alone, and so leases for a minute, and nobody can know that it is its machine which
+// answers.
+func (w *World) tolerates(i, v int, dead *host, silence time.Duration) bool {
+	spec, s := w.scenario.Guard, w.scenario.Instances[i]
+	if spec == nil {
+		return false
+	}
+	long := dead.held[v].until > w.judge.views[i][dead.n].spoke+w.fastest(dead, i)+time.Second
+	known := spec.Probe && (s.Segment == 0 && spec.Paths > 0 || s.Unicast)
+	takes := w.scenario.mode() == guard.FencingBestEffort || w.scenario.mode() == guard.FencingOff && spec.Held == guard.HoldTakeover
+	return long && !known || takes && silence > w.fastest(dead, i)+2*time.Second
 }
 
 // spoken tells whether an advert of any router was heard so lately that a takeover may not be one by silence.
@@ -164,7 +203,7 @@ func (j *judge) ordered(by, target *host, o node.FenceOrder) {
 		fail("it is off, and was not heard since")
 	case lately >= tries*attempts*j.w.scenario.Guard.Levels:
 		fail("there were enough tries in ten minutes")
-	case e.beat > 0 && j.w.now-e.beat < 300*time.Millisecond:
+	case e.beat > 0 && j.w.now-e.beat < 300*time.Millisecond && !j.chaotic(0): // one that comes late says nothing new
 		fail("heartbeats of it come")
 	case !claims:
 		fail("it is master, and has taken nothing from it")
@@ -181,7 +220,7 @@ func (j *judge) entitled(h *host, i int) {
 		return
 	}
 	for _, o := range j.w.hosts {
-		if o != h && o.held[i*maxVIPs].on && o.granted[i] && !j.w.scenario.Instances[i].Unleased {
+		if o != h && o.held[i*maxVIPs].on && o.asleep == 0 && o.granted[i] && !j.w.scenario.Instances[i].Unleased {
 			j.w.fail("I17 grant", "the witness gives %s to %s, and %s still holds it, whose grant has ended", instanceName(i), h.name(), o.name())
 		}
 	}
@@ -195,6 +234,11 @@ func (j *judge) watchGuard(i int) {
 		return
 	}
 	for _, h := range j.w.hosts {
+		j.switched(&j.grants[i][h.n], j.unused(i, h), func() time.Duration {
+			return 2*time.Duration(spec.TTL) + j.settling()
+		}, func(lasted time.Duration) {
+			j.w.fail("I3 grant", "%s is %s of %s, and keeps the grant of the witness for %s", h.name(), j.views[i][h.n].state, instanceName(i), lasted)
+		})
 		j.switched(&j.lone[i][h.n], j.cutOff(i, h), func() time.Duration {
 			return 6*time.Second + 2*h.late // four questions, and a hand-over that may be under way
 		}, func(lasted time.Duration) {

@@ -2,6 +2,7 @@ package sim
 
 import (
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -27,13 +28,21 @@ type host struct {
 	life    int        // counts the processes, so that what belongs to a dead one is dropped
 	down    int        // reasons not to run; it boots when there is none
 	pauses  int        // reasons to be stopped
-	waiting []func()   // for the process to go on
+	waiting []waiter   // for the process to go on
 
 	wakeAt time.Duration // when the timer is due; 0 for not set
 	late   time.Duration // the most that the process wakes up too late
 
+	asleep     int           // reasons for the machine to be suspended
+	fellAsleep time.Duration // when it was
+	bootsLater bool          // when it wakes up
+	told       time.Duration // how much of all suspensions the node knows
+
 	crashIn int // actions until something happens to the process; 0 for never
 	crashed func()
+
+	unsent    []node.Unsent // to be told before anything else
+	answering bool          // what is done is about one of them
 
 	stopping bool            // it was asked to end
 	shaken   time.Duration   // when something happened to it last
@@ -48,6 +57,7 @@ type host struct {
 	ears        []ear           // by node
 	asking      []time.Duration // by instance, until when a question to the witness is under way
 	granted     []bool          // by instance, whether what it holds it has by the witness's grant
+	gaveBack    []int           // by instance, how often it has given a grant back
 	record      []recorded      // heartbeats, one of each run
 	recordedIn  int
 
@@ -65,14 +75,19 @@ func newHost(w *World, n int) *host {
 	h.failing, h.first = make([]int, w.scenario.Checkers), make([]bool, w.scenario.Checkers)
 	h.active, h.unfit, h.shy = h.edit, make([]time.Duration, len(w.scenario.Instances)), make([]time.Duration, len(w.scenario.Instances))
 	h.kernel = newKernel(w, h)
-	h.fencer, h.granted = make([]int, 3), make([]bool, len(w.scenario.Instances))
+	h.fencer, h.granted, h.gaveBack = make([]int, 3), make([]bool, len(w.scenario.Instances)), make([]int, len(w.scenario.Instances))
 	return h
 }
 
 func (h *host) name() string { return nodeName(h.n) }
 
 // read is the machine's time.Now.
-func (h *host) read() time.Time { return h.clock.read(h.w.now) }
+func (h *host) read() time.Time {
+	if h.asleep > 0 {
+		return h.clock.read(h.fellAsleep)
+	}
+	return h.clock.read(h.w.now)
+}
 
 // running tells whether the process lives and is not stopped.
 func (h *host) running() bool { return h.node != nil && h.pauses == 0 }
@@ -90,13 +105,18 @@ func (h *host) rise() {
 
 // boot starts a process: it learns of the links, of what a former run left in the kernel, and later of the first verdicts.
 func (h *host) boot() {
+	if h.bootsLater = h.asleep > 0; h.bootsLater {
+		return
+	}
 	h.life++
+	h.told = h.clock.slept
 	h.w.tell("%s boots", h.name())
 	h.node, h.keeper, h.waiting = node.New(h.w.scenario.config(h.n, h.edit, h.run())), newKeeper(h), nil
 	h.ears, h.asking = make([]ear, len(h.w.hosts)), make([]time.Duration, len(h.w.scenario.Instances))
 	clear(h.first)
 	h.w.judge.booted(h)
-	h.step(h.linkState())
+	links := h.linkState()
+	h.do(func() { h.step(links) })
 	if h.node == nil {
 		return
 	}
@@ -130,7 +150,7 @@ func (h *host) kill() {
 
 func (h *host) end() {
 	h.marks, h.memory = h.node.Marks(), h.node.Memory()
-	h.node, h.keeper, h.waiting, h.wakeAt, h.crashIn = nil, nil, nil, 0, 0
+	h.node, h.keeper, h.waiting, h.wakeAt, h.crashIn, h.unsent, h.answering = nil, nil, nil, 0, 0, nil, false
 	h.life++
 	h.w.judge.ended(h)
 }
@@ -148,10 +168,26 @@ func (h *host) resume() {
 	h.w.judge.resumed(h)
 	waiting := h.waiting
 	h.waiting = nil
-	for _, f := range waiting {
-		f()
+	if h.node != nil && h.node.Overdue(h.read()) { // then the sockets are read first
+		slices.SortStableFunc(waiting, func(a, b waiter) int { return b.rank - a.rank })
+	}
+	for _, x := range waiting {
+		x.f()
 	}
 }
+
+// waiter is something that waits for a process to go on.
+type waiter struct {
+	f    func()
+	rank int
+}
+
+// The ranks of what waits, the first ones first where it matters.
+const (
+	another  = iota
+	packet   // in a socket
+	underWay // the rest of what was begun
+)
 
 // soon lets the process do something after d, unless it dies before.
 func (h *host) soon(d time.Duration, f func()) {
@@ -163,26 +199,35 @@ func (h *host) soon(d time.Duration, f func()) {
 	})
 }
 
-// do lets the process do something now, or when it goes on.
-func (h *host) do(f func()) {
+// do lets the process do something now, or when it goes on; hear, read a packet.
+func (h *host) do(f func()) { h.perhaps(f, another) }
+
+func (h *host) hear(f func()) { h.perhaps(f, packet) }
+
+func (h *host) perhaps(f func(), rank int) {
 	switch {
 	case h.node == nil:
 	case h.pauses == 0:
 		f()
 	case len(h.waiting) < backlog:
 		life := h.life
-		h.waiting = append(h.waiting, func() {
+		h.waiting = append(h.waiting, waiter{func() {
 			if h.life == life {
-				h.do(f)
+				h.perhaps(f, rank)
 			}
-		})
+		}, rank})
 	}
 }
 
 func (h *host) give(in node.Input) { h.do(func() { h.step(in) }) }
 
 // step is what the engine does around a step of the node.
-func (h *host) step(in node.Input) { h.obey(h.node.Step(h.read(), in)) }
+func (h *host) step(in node.Input) {
+	life := h.life
+	if h.woken(); h.life == life && h.pauses == 0 {
+		h.obey(h.node.Step(h.read(), in))
+	}
+}
 
 // arm sets the one timer, unless it is due before anyway.
 func (h *host) arm() {
@@ -191,14 +236,18 @@ func (h *host) arm() {
 		return
 	}
 	d := max(h.clock.wait(due.Sub(h.read()))+1, 0) // one nanosecond for the rounding of the drift
-	at := h.w.now + d + h.w.some(h.n, ofWake, h.late)
+	h.wakeBy(h.w.now + d + h.w.some(h.n, ofWake, h.late))
+}
+
+// wakeBy has the timer fire at an instant, unless it does so before.
+func (h *host) wakeBy(at time.Duration) {
 	if h.wakeAt != 0 && h.wakeAt <= at {
 		return
 	}
 	h.wakeAt = at
 	life := h.life
 	h.w.at(at, func() {
-		if h.life == life && h.wakeAt == at {
+		if h.life == life && h.wakeAt == at && h.asleep == 0 {
 			h.do(func() {
 				if h.wakeAt == at {
 					h.wakeAt = 0

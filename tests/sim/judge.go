@@ -21,6 +21,7 @@ type judge struct {
 	idle   [][]condition // I7, by VIP and host: a process holds what it should not
 	dead   [][]condition // I2 and I7, by VIP and host: what a process that does not run has left
 	caches [][]condition // I8, by VIP and client
+	grants [][]condition // I3, by instance and host: a grant that nobody uses
 	lone   [][]condition // I17, by instance and host: a master that is cut off
 	stale  []bool        // instances to look at
 
@@ -44,6 +45,7 @@ func newJudge(w *World) *judge {
 	for range w.scenario.Instances {
 		j.views = append(j.views, make([]view, len(w.hosts)))
 		j.none = append(j.none, make([]condition, len(w.hosts)))
+		j.grants = append(j.grants, make([]condition, len(w.hosts)))
 		j.lone = append(j.lone, make([]condition, len(w.hosts)))
 	}
 	j.two = make([]condition, len(w.vips))
@@ -131,7 +133,7 @@ func (j *judge) gained(h *host, v int) {
 // beside looks, when a host begins to answer for a VIP, who that does not run still does.
 func (j *judge) beside(h *host, v int) {
 	for _, o := range j.w.hosts {
-		if o != h && o.held[v].on && !o.barred(v) && !o.running() {
+		if o != h && o.held[v].on && !o.barred(v) && (!o.running() || o.choked[j.w.vips[v].segment] > 0) && o.asleep == 0 {
 			j.overlaps(j.w.vips[v].instance, v, h, o)
 		}
 	}
@@ -168,19 +170,34 @@ func (j *judge) lost(_ *host, v int) { j.dirty(j.w.vips[v].instance) }
 func (j *judge) overlaps(i, v int, h, dead *host) {
 	s := dead.active.specs[i]
 	silence := j.w.now - j.views[i][dead.n].spoke
+	if dead.running() { // it cannot speak, and has lost the VIPs by the time that it is MASTER for so long
+		silence = min(silence, j.w.now-j.views[i][dead.n].since)
+	}
 	if s.Unleased || time.Duration(s.Interval) < 500*time.Millisecond && (j.w.fastLease(dead, i) == 0 || !dead.bars[v].listed) || !j.w.alike(i) || silence < j.w.down(h, i)-time.Millisecond {
 		return // it preempts, and did not wait for silence
+	}
+	if !slices.Equal(s.Priority, h.active.specs[i].Priority) || j.w.tolerates(i, v, dead, silence) {
+		return // a reload that the dead one has not seen makes the other one faster
 	}
 	j.w.fail("I2 dead owner", "%s takes %s, and %s, whose process has said nothing for %s, still holds it",
 		h.name(), j.w.key(v).Prefix, dead.name(), silence)
 }
 
+// tried is told of each advert, whether or not it can be sent.
+func (j *judge) tried(h *host, segment int, a node.Advert) {
+	for i, s := range j.w.scenario.Instances {
+		if s.Segment == segment && s.VRID == a.Payload[1] && s.IPv6 == a.Source.Is6() {
+			j.views[i][h.n].resigned = resigns(a)
+		}
+	}
+}
+
 // sent is told of each advert, before it is on the wire.
 func (j *judge) sent(h *host, segment int, a node.Advert) {
+	j.tried(h, segment, a)
 	for i, s := range j.w.scenario.Instances {
 		if s.Segment == segment && s.VRID == a.Payload[1] && s.IPv6 == a.Source.Is6() {
 			v := &j.views[i][h.n]
-			v.resigned = resigns(a)
 			if a.Payload[2] > 0 || v.state == vrrp.Master { // by a hand-over the lease is renewed, too
 				v.spoke = j.w.now
 			}
@@ -295,6 +312,10 @@ func (j *judge) together(h *host, out node.Output) {
 				}
 			}
 			handing = handing || v.state == vrrp.Master && resigned
+			// A hand-over of which one advert cannot be sent ends for one member and not for the other.
+			handing = handing || slices.ContainsFunc(j.w.hosts, func(o *host) bool {
+				return cutOff(o.choked) || o.unchoked > 0 && j.w.now-o.unchoked < j.settling()
+			})
 		}
 		if masters > 0 && masters < len(g) && !handing {
 			j.w.fail("I10 sync group", "%s is MASTER of %d of the %d instances of a sync group", h.name(), masters, len(g))

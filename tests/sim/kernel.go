@@ -15,6 +15,9 @@ type kernel struct {
 	held    []holding // by VIP
 	bars    []bar     // by VIP
 	refuses []int     // reasons to refuse an address, by instance
+	choked  []int     // reasons to send no advert, by segment
+	// unchoked is when the last of them ended.
+	unchoked time.Duration
 }
 
 // link is the interface on one segment.
@@ -34,7 +37,7 @@ type holding struct {
 }
 
 func newKernel(w *World, h *host) kernel {
-	k := kernel{w: w, h: h, held: make([]holding, len(w.vips)), bars: make([]bar, len(w.vips)), refuses: make([]int, len(w.scenario.Instances))}
+	k := kernel{w: w, h: h, held: make([]holding, len(w.vips)), bars: make([]bar, len(w.vips)), refuses: make([]int, len(w.scenario.Instances)), choked: make([]int, w.scenario.Segments)}
 	for s := range w.scenario.Segments {
 		k.links = append(k.links, link{index: s + 2})
 	}
@@ -44,8 +47,11 @@ func newKernel(w *World, h *host) kernel {
 // works tells whether packets come and go on the segment.
 func (k *kernel) works(segment int) bool {
 	l := k.links[segment]
-	return l.missing == 0 && l.broken == 0 && !k.h.off
+	return l.missing == 0 && l.broken == 0 && k.h.powered()
 }
+
+// powered tells whether the machine runs at all.
+func (h *host) powered() bool { return !h.off && h.asleep == 0 }
 
 // answers tells whether the machine answers for a VIP, whoever asks.
 func (k *kernel) answers(v int) bool {
@@ -66,10 +72,17 @@ func (k *kernel) put(v int, valid time.Duration) {
 	if valid == 0 {
 		return
 	}
+	k.endLease(v, k.w.now+k.h.clock.wait(valid))
+}
+
+// endLease has the lease of an address end at an instant, or a little later.
+func (k *kernel) endLease(v int, until time.Duration) {
+	a := &k.held[v]
+	a.put++
 	put := a.put
-	a.until = k.w.now + k.h.clock.wait(valid)
+	a.until = until
 	k.w.at(a.until+k.w.some(k.h.n, ofLease, maxLeaseLate), func() {
-		if a := k.held[v]; a.on && a.put == put {
+		if a := k.held[v]; a.on && a.put == put && k.h.asleep == 0 {
 			k.w.judge.expired(k.h, v)
 			k.drop(v, "its lease has ended")
 			k.h.drift()

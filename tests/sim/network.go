@@ -114,7 +114,7 @@ func (w *World) send(from *host, a node.Advert) {
 // adverts tells whether nothing keeps the adverts of a node from another one.
 func (w *World) adverts(s int, to, from *host) bool {
 	seg := w.segments[s]
-	return seg.cut[from.n][to.n] == 0 && seg.filtered[from.n][to.n] == 0
+	return seg.cut[from.n][to.n] == 0 && seg.filtered[from.n][to.n] == 0 && from.choked[s] == 0
 }
 
 func (w *World) deliver(to, from *host, s int, d time.Duration, in node.Received) {
@@ -122,7 +122,7 @@ func (w *World) deliver(to, from *host, s int, d time.Duration, in node.Received
 		if !to.works(s) {
 			return
 		}
-		to.do(func() {
+		to.hear(func() {
 			to.ears[from.n].advert = w.now
 			to.ears[from.n].over()
 			to.step(in)

@@ -52,7 +52,7 @@ func (h *host) healthy(i int) bool {
 		}
 	}
 	for _, m := range h.w.scenario.mates(i) {
-		if h.active.removed[m] || h.refused(m) || !h.works(h.active.specs[m].Segment) || !h.w.reaches(h, h.active.specs[m].Segment) {
+		if h.active.removed[m] || h.refused(m) || !h.works(h.active.specs[m].Segment) || h.choked[h.active.specs[m].Segment] > 0 || !h.w.reaches(h, h.active.specs[m].Segment) {
 			return false
 		}
 	}
@@ -140,7 +140,7 @@ func (w *World) parted(segment int) bool {
 			return true
 		}
 	}
-	return w.segments[segment].noisy()
+	return w.segments[segment].noisy() || slices.ContainsFunc(w.hosts, func(h *host) bool { return h.choked[segment] > 0 })
 }
 
 // cutOff tells whether something keeps anything away.
@@ -149,6 +149,16 @@ func cutOff(row []int) bool { return slices.ContainsFunc(row, func(n int) bool {
 // whole tells whether nothing disturbs the links of an instance and its group, nor those that are asked.
 func (w *World) whole(i int) bool {
 	return w.informed() && !slices.ContainsFunc(w.scenario.mates(i), func(m int) bool { return w.parted(w.scenario.Instances[m].Segment) })
+}
+
+// even tells whether the members of a sync group have the same timers: with others they resign, and give a hand-over up, one after the
+// other, and no peer wants all of them at once.
+func (w *World) even(i int) bool {
+	s := w.scenario.Instances[i]
+	return !slices.ContainsFunc(w.scenario.mates(i), func(m int) bool {
+		o := w.scenario.Instances[m]
+		return o.Interval != s.Interval || (o.Version == 2) != (s.Version == 2)
+	})
 }
 
 // busy tells whether a node wakes up so late that it stands still for longer than its adverts allow.

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"github.com/vipward/vipward/core/node"
 )
 
@@ -15,7 +17,12 @@ func (h *host) obey(out node.Output) {
 func (h *host) perform(out node.Output) {
 	life := h.life
 	for len(out.Adverts) > 0 {
-		h.w.send(h, out.Adverts[0])
+		if a := out.Adverts[0]; h.choked[segmentOf(a.Interface)] > 0 {
+			h.w.judge.tried(h, segmentOf(a.Interface), a)
+			h.note(a.Interface)
+		} else {
+			h.w.send(h, a)
+		}
 		if out.Adverts = out.Adverts[1:]; h.acted(life, &out) {
 			return
 		}
@@ -73,6 +80,7 @@ func (h *host) performAsks(life int, out node.Output) {
 	}
 	if !out.Stopped {
 		h.arm()
+		h.tellUnsent()
 		return
 	}
 	if h.keeper.flush(); h.life == life {
@@ -82,16 +90,33 @@ func (h *host) performAsks(life int, out node.Output) {
 	}
 }
 
+// note has the node know what could not be sent: once for each interface, and not what could not be sent in answer to that.
+func (h *host) note(iface string) {
+	if !h.answering && !slices.ContainsFunc(h.unsent, func(u node.Unsent) bool { return u.Interface == iface }) {
+		h.unsent = append(h.unsent, node.Unsent{Interface: iface, Reason: "operation not permitted"})
+	}
+}
+
+// tellUnsent tells it, before anything else happens to the process.
+func (h *host) tellUnsent() {
+	for life := h.life; h.life == life && len(h.unsent) > 0; {
+		in := h.unsent[0]
+		h.unsent, h.answering = h.unsent[1:], true
+		h.step(in)
+		h.answering = false
+	}
+}
+
 // acted is the end of one action, and tells whether the process does not go on.
 func (h *host) acted(life int, rest *node.Output) bool {
 	h.act()
 	if h.life == life && h.pauses > 0 {
 		left := *rest
-		h.waiting = append(h.waiting, func() {
+		h.waiting = append(h.waiting, waiter{func() {
 			if h.life == life {
-				h.do(func() { h.perform(left) })
+				h.perhaps(func() { h.perform(left) }, underWay)
 			}
-		})
+		}, underWay})
 	}
 	return h.life != life || h.pauses > 0
 }

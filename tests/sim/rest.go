@@ -163,9 +163,12 @@ func (j *judge) settleMoves(i, now int) {
 		return
 	}
 	f := r.faults[0]
+	if f.Kind == Failover && r.ends > 1 {
+		return // a machine came back meanwhile
+	}
 	_, healthy := j.w.best(i)
 	switch {
-	case f.Kind == Failover && contains(j.w.scenario.mates(i), f.Instance) && (f.Node < 0 || f.Node == before.n) && len(healthy) > 1 && now == before.n:
+	case f.Kind == Failover && contains(j.w.scenario.mates(i), f.Instance) && (f.Node < 0 || f.Node == before.n) && len(healthy) > 1 && now == before.n && j.w.even(i):
 		j.w.fail("I4 failover", "%s still holds %s, which it was asked to hand over", before.name(), instanceName(i))
 	case quiet && f.Kind != Failover && f.Node >= 0 && f.Node != before.n && f.Kind != Reconfigure && now != before.n && !j.w.hosts[now].preempts(i):
 		j.w.fail("I4 preempt", "%s has lost %s to %s, and nothing has happened to it", before.name(), instanceName(i), nodeName(now))

@@ -41,6 +41,7 @@ const (
 	Crash       = "crash"        // the same at the end of its Size-th action from At on
 	Stall       = "stall"        // the process is stopped (SIGSTOP) there, and goes on after For
 	Pause       = "pause"        // SIGSTOP of Node, SIGCONT after For
+	Suspend     = "suspend"      // the machine of Node sleeps, its monotonic clock stands still; it wakes up after For
 	Late        = "late"         // Node wakes up to Size ms too late
 	Stop        = "stop"         // Node is asked to end; it boots again after For
 	Failover    = "failover"     // Node is asked to hand Instance over; -1: the one that holds it
@@ -60,6 +61,7 @@ const (
 	Deleted     = "deleted"      // the interface of Node on Segment is deleted, and made again with another index
 	Removed     = "removed"      // somebody deletes the VIPs of Instance on Node by hand
 	Refused     = "refused"      // the kernel of Node refuses the VIPs of Instance
+	Choke       = "choke"        // the kernel of Node sends no advert on Segment, and says so
 	Wall        = "wall"         // the wall clock of Node jumps by Size seconds
 	Spoof       = "spoof"        // a stranger sends the packet of kind Size for Instance
 	Power       = "power"        // the machine of Node is switched off by somebody, and on again

@@ -41,22 +41,23 @@ func (w *World) askWitness(h *host, a node.WitnessAsk) {
 	i := instanceOf(a.Instance)
 	if a.Action == node.WitnessRelease {
 		h.granted[i] = false // what it still holds it holds for the peer, until that has it
+		h.gaveBack[i]++
 	}
 	begin := max(w.now, h.asking[i])
 	there := begin + w.some(h.n, ofDelay, witnessDelay)
 	back := there + w.some(h.n, ofDelay, witnessDelay)
-	if w.witness.cut[h.n] > 0 || h.off {
+	if w.witness.cut[h.n] > 0 || !h.powered() {
 		h.asking[i] = begin + witnessSilence
 		h.soon(h.asking[i]-w.now, func() { h.step(node.Witnessed{ID: a.ID, Err: "no answer"}) })
 		return
 	}
 	h.asking[i] = back
-	life := h.life
+	life, gave := h.life, h.gaveBack[i]
 	w.at(there, func() {
 		in := w.grant(h, i, a)
 		h.soon(back-w.now, func() {
 			if h.life == life {
-				h.granted[i] = h.granted[i] || in.Granted && a.Action == node.WitnessAcquire
+				h.granted[i] = h.granted[i] || in.Granted && a.Action == node.WitnessAcquire && h.gaveBack[i] == gave
 				h.step(in)
 			}
 		})
