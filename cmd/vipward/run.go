@@ -64,9 +64,12 @@ func run(ctx context.Context, opt engine.Options) error {
 	signal.Ignore(syscall.SIGPIPE)
 	goodbye := startGuardian(opt.Socket)
 	err = engine.Run(ctx, opt, engine.Signals{Stop: stop, Reload: reload})
-	invalid, ok := errors.AsType[*control.ConfigError](err)
-	if err == nil || ok {
+	if _, none := errors.AsType[*engine.NotStarted](err); err == nil || none {
 		goodbye()
+	}
+	invalid, ok := errors.AsType[*control.ConfigError](err)
+	if errors.Is(err, syscall.EPERM) {
+		return fmt.Errorf("%w; the daemon runs as root, or with the capabilities that its unit grants", err)
 	}
 	if ok {
 		return invalidConfig(invalid.Diagnostics)

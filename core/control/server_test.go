@@ -226,3 +226,26 @@ func TestLongHeadersAreRefused(t *testing.T) {
 		}
 	}
 }
+
+func TestOneDaemonKeepsTheStateOfANode(t *testing.T) {
+	dir := t.TempDir()
+	first, err := HoldState(dir, "lb1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	other, err := HoldState(dir, "lb2")
+	if err != nil {
+		t.Fatalf("another node in the same directory: %v", err)
+	}
+	defer other.Close()
+	if l, err := HoldState(dir, "lb1"); err == nil || !strings.Contains(err.Error(), "another vipward keeps the state of lb1 in "+dir) {
+		t.Fatalf("a second one has %v, %v; want a refusal", l, err)
+	}
+	time.AfterFunc(100*time.Millisecond, func() { _ = first.Close() })
+	if first, err = HoldState(dir, "lb1"); err != nil {
+		t.Fatalf("once the first is gone: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+}

@@ -82,6 +82,22 @@ func Lock(path string) (io.Closer, error) {
 	return lock, nil
 }
 
+// HoldState keeps other daemons from keeping the state of the node in dir until it is closed: two on different sockets would hold
+// the same addresses, each without a word of the other. It waits as long as a dead daemon may take to be gone.
+func HoldState(dir, name string) (io.Closer, error) {
+	for end := time.Now().Add(lockWait); ; time.Sleep(lockPause) {
+		lock, err := lockFile(filepath.Join(dir, name+".lock"))
+		switch {
+		case err == nil:
+			return lock, nil
+		case !errors.Is(err, ErrBusy):
+			return nil, fmt.Errorf("lock the state of %s: %w", name, err)
+		case time.Now().After(end):
+			return nil, fmt.Errorf("another vipward keeps the state of %s in %s; stop that one first, or give this one another --state-dir", name, dir)
+		}
+	}
+}
+
 // bind opens the socket; the caller holds its lock, so that what lies there is left over.
 func bind(path string) (net.Listener, error) {
 	if fi, err := os.Lstat(path); err == nil {

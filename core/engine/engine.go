@@ -59,8 +59,14 @@ type Signals struct {
 	Reload <-chan os.Signal
 }
 
-// Run is the daemon: it works until it is asked to stop, hands over, cleans up and returns. A [*control.ConfigError] comes
-// before anything was touched. When ctx ends it returns at once and leaves everything to its leases.
+// NotStarted is why the daemon could not start. Nothing was touched.
+type NotStarted struct{ Err error }
+
+func (n *NotStarted) Error() string { return n.Err.Error() }
+func (n *NotStarted) Unwrap() error { return n.Err }
+
+// Run is the daemon: it works until it is asked to stop, hands over, cleans up and returns. A [*NotStarted], also with a
+// [*control.ConfigError] in it, comes before anything was touched. When ctx ends it returns at once and leaves everything to its leases.
 func Run(ctx context.Context, opt Options, sig Signals) error {
 	j, err := newJournal()
 	if err != nil {
@@ -69,7 +75,7 @@ func Run(ctx context.Context, opt Options, sig Signals) error {
 	e := &engine{opt: opt, started: time.Now(), boot: rand.Uint64(), journal: j, log: j.logger(), ring: &control.Ring{}, listener: newReadOnly()}
 	if err := e.open(ctx); err != nil {
 		e.close()
-		return err
+		return &NotStarted{err}
 	}
 	defer e.close()
 	return e.run(ctx, sig)
@@ -144,6 +150,11 @@ func (e *engine) open(ctx context.Context) error {
 	if err := os.MkdirAll(e.opt.StateDir, 0o750); err != nil {
 		return fmt.Errorf("make the state directory: %w", err)
 	}
+	held, err := control.HoldState(e.opt.StateDir, cfg.Node.Name)
+	if err != nil {
+		return err
+	}
+	e.closers = append(e.closers, held)
 	listener, err := e.listener.prepare(cfg.Listen)
 	if err != nil {
 		return err
