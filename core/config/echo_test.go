@@ -68,3 +68,20 @@ func TestAnEmptyConfigurationIsWarnedOf(t *testing.T) {
 	_, diags := loadText(t, "# nothing\n", Options{Plugins: plugins()})
 	expect(t, "a comment", diags, 1, "Warning: the configuration is empty")
 }
+
+func TestAFileThatIsNoTextIsOneFault(t *testing.T) {
+	_, diags := loadText(t, "# fine\nnode \"l\xfcbeck\" {}\n\xff\xfe\xfd\n", Options{Plugins: plugins()})
+	expect(t, "Latin-1", diags, 2, "Error: the file is not UTF-8")
+	if diags[0].Column != 8 || !strings.Contains(textOf(diags), "0xfc") {
+		t.Errorf("it is said of column %d:\n%s", diags[0].Column, textOf(diags))
+	}
+}
+
+func TestAVariableThatIsSetToSomethingElse(t *testing.T) {
+	for kind, want := range map[string]string{"number": "like 5.", "bool": "like true.", "list(string)": `like ["a", "b"].`, "map(string)": `like { a = "b" }.`} {
+		_, diags := loadText(t, "variable \"x\" { type = "+kind+" }\n", Options{
+			Plugins: plugins(), Environ: func(string) (string, bool) { return "abc", true },
+		})
+		expect(t, kind, diags, 1, want)
+	}
+}

@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -23,10 +24,33 @@ func checkLimits(src []byte, name string) hcl.Diagnostics {
 	if len(src) > maxFile {
 		return tooMuch(hcl.Range{Filename: name, Start: start, End: start}, "the file is larger than %d bytes", maxFile)
 	}
+	if !utf8.Valid(src) {
+		return notText(src, name)
+	}
 	if isPlain(src) {
 		return nil
 	}
 	return checkTokens(src, name)
+}
+
+// notText refuses a file that is none, in one sentence: to the lexer each of its bytes is another fault.
+func notText(src []byte, name string) hcl.Diagnostics {
+	at := hcl.Pos{Line: 1, Column: 1}
+	for rest := src; ; {
+		r, size := utf8.DecodeRune(rest)
+		if r == utf8.RuneError && size <= 1 {
+			break
+		}
+		if at.Column++; r == '\n' {
+			at.Line, at.Column = at.Line+1, 1
+		}
+		at.Byte += size
+		rest = rest[size:]
+	}
+	return hcl.Diagnostics{{
+		Severity: hcl.DiagError, Summary: "the file is not UTF-8", Subject: &hcl.Range{Filename: name, Start: at, End: at},
+		Detail: fmt.Sprintf("Here it has the byte 0x%02x, which is part of no character. Save it as UTF-8; what is no text does not belong here.", src[at.Byte]),
+	}}
 }
 
 func checkTokens(src []byte, name string) hcl.Diagnostics {

@@ -76,6 +76,20 @@ func (l *loading) fromEnvironment(name string, want cty.Type, at hcl.Range) cty.
 			return v
 		}
 	}
-	l.fault(at, "%s is no value of the type %s", file, want.FriendlyName()).because("%s", diags[0].Detail)
+	l.fault(at, "%s is no value of the type %s", file, want.FriendlyName()).because(
+		"Write it as it would stand in this file, like %s. Texts within it need their quotes.", exampleOf(want))
 	return cty.DynamicVal
+}
+
+// exampleOf is a value of a type as it is written.
+func exampleOf(t cty.Type) string {
+	switch {
+	case t == cty.Number:
+		return "5"
+	case t == cty.Bool:
+		return "true"
+	case isList(t):
+		return `["a", "b"]`
+	}
+	return `{ a = "b" }`
 }
