@@ -91,6 +91,7 @@ func All() []Scenario {
 		{"track-script", "a tracked script that hangs or prints without end is cut off with what it started, and says so", false, trackScript},
 		{"example-plugin", "the checker of examples/checker-banner decides about a real server of a pair", false, examplePlugin},
 		{"plugin-killed", "kill -9 of a plugin: restarted, and neither a verdict nor an owner changes", false, pluginKilled},
+		{"explain", "a backup says why it holds, is cut off and has taken over, to people and to machines", false, explain},
 		{"fence-required", "fencing required: the takeover waits for the confirmation, and the fenced node comes back in maintenance", false, fenceRequired},
 		{"fence-fails", "fencing required and a fencer that fails: nobody takes over until an operator confirms", false, fenceFails},
 		{"fence-dry", "a dry run holds nothing up, nor does a fencer that hangs in the mode best_effort", false, fenceDry},

@@ -81,9 +81,7 @@ func fenceFails(t *T) {
 		}
 		return nil
 	})
-	if got := l.lb2.state(); got != "HOLD" {
-		t.Errorf("lb2 is %s, want HOLD", got)
-	}
+	l.lb2.explains(notFenced)
 	l.lb2.do("fence", "confirm", "lb1", "--yes")
 	l.lb2.await("MASTER", slack)
 }
