@@ -103,10 +103,8 @@ func (m *member) alive(now, after time.Time) bool {
 // near tells whether the member is heard, or may be one that never speaks: of another make.
 func (m *member) near(now time.Time) bool { return m.met.IsZero() || now.Sub(m.heard) <= longAfter }
 
-// away tells whether the member is not there: it is not near, or it has said that it stops, and is silent since then.
-func (m *member) away(now time.Time) bool {
-	return !m.near(now) || m.flags&heartbeat.Stopping != 0 && !m.alive(now, time.Time{})
-}
+// away tells whether the member will take nothing over: it is not near, or has said that it stops.
+func (m *member) away(now time.Time) bool { return !m.near(now) || m.flags&heartbeat.Stopping != 0 }
 
 // beat takes one heartbeat.
 func (n *Node) beat(now time.Time, in Beat) {
@@ -233,15 +231,15 @@ func (n *Node) believe(now, at time.Time, m *member, p *path, msg heartbeat.Mess
 	}
 	back := !m.alive(now, time.Time{})
 	m.boot, m.seq, m.heard = msg.Boot, msg.Seq, at
-	if back {
-		n.meet(now, m)
-	}
 	p.heard, p.seq = at, msg.Seq
 	if m.met.IsZero() {
 		m.met = now
 	}
 	changed := m.flags&^heartbeat.Urgent != msg.Flags&^heartbeat.Urgent
 	m.flags, m.version, m.refused = msg.Flags, msg.Version, false
+	if back {
+		n.meet(now, m)
+	}
 	for _, i := range msg.Instances {
 		last := m.instances[i.Name]
 		m.instances[i.Name] = claim{i, at}

@@ -40,13 +40,20 @@ func TestAStallMovesNothingWhereThePeerHasStopped(t *testing.T) {
 	p := quickPair(t)
 	p.run(time.Millisecond)
 	p.step(1, Stop{})
-	p.dead[1] = true
-	p.run(aliveFor + 50*time.Millisecond)
+	p.run(10 * time.Millisecond)
 	p.stalled()
-	p.want("MASTER -")
+	p.want("MASTER INIT")
 	p.now = p.now.Add(1100 * time.Millisecond) // longer than its lease
 	p.step(0, Timeout{})
-	p.want("BACKUP -")
+	p.want("BACKUP INIT")
+
+	p = quickPair(t)
+	p.step(0, Stop{}) // a master hands over
+	p.run(100 * time.Millisecond)
+	p.want("INIT MASTER")
+	p.now = p.now.Add(40 * time.Millisecond)
+	p.step(1, Timeout{})
+	p.want("INIT MASTER")
 }
 
 // A member that has come back while this process was stopped may have taken over.

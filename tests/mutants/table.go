@@ -24,6 +24,7 @@ var mutants = []mutant{
 	{"anybody's resignation is obeyed", "core/vrrp/backup.go", "if r.master.addr.IsValid() && r.master.addr != src {", "if false {"},
 	{"a stall is not noticed", "core/vrrp/master.go", "now.Sub(r.deadline) > 2*r.cfg.Interval\n", "now.Sub(r.deadline) > 2*time.Hour\n"},
 	{"who is alone steps down after a stall", "core/vrrp/master.go", "|| now.Sub(r.sent) <= r.alone {", "{"},
+	{"who stops may still take over", "core/node/member.go", "return !m.near(now) || m.flags&heartbeat.Stopping != 0 }", "return !m.near(now) }"},
 	{"who was alone before a stall is so after it", "core/node/member.go", "n.hasten(i)\n\t\t\tn.solitude(now, i)", "n.hasten(i)"},
 	{"a stall leaves the group", "core/vrrp/master.go", "r.gate.follows = r.cfg.Gated //", "//"},
 	{"the rest after a hand-over lasts too long", "core/vrrp/handover.go", "lingerTime = 50 * time.Millisecond", "lingerTime = 5000 * time.Millisecond"},
