@@ -71,7 +71,8 @@ func load(ctx context.Context, sources []*source, hash string, read hcl.Diagnost
 		return nil, diags
 	}
 	l.cfg.Hash = hash
-	return &l.cfg, diags
+	cfg := l.cfg // not the rest of the loading, which holds the whole text
+	return &cfg, diags
 }
 
 // loaded has run evaluate the sources, unless they could not be read.
