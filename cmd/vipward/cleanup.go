@@ -40,7 +40,7 @@ func newCleanupCommand(g *globals) *cobra.Command {
 			switch {
 			case guardian:
 				return guard(c.Context(), g.socket, os.Stdin)
-			case post && startsAgain(os.Getenv):
+			case post && startsAgain(os.Getenv) && !wasEnding(g.socket):
 				return nil
 			}
 			err := cleanUp(c.Context(), g.socket)
@@ -66,6 +66,15 @@ func startsAgain(env func(string) string) bool {
 		return status != "2" && status != "3"
 	}
 	return false
+}
+
+// endMark is the file that is there from when a daemon is asked to end until it has: one that dies meanwhile is not started again,
+// whatever it died of.
+func endMark(socket string) string { return socket + ".ending" }
+
+func wasEnding(socket string) bool {
+	_, err := os.Stat(endMark(socket))
+	return err == nil
 }
 
 // cleanUp keeps daemons away meanwhile.

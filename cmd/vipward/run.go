@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -58,12 +59,21 @@ func run(ctx context.Context, opt engine.Options) error {
 	}
 	stop, done := make(chan struct{}), make(chan os.Signal, 1)
 	signal.Notify(done, syscall.SIGTERM, syscall.SIGINT)
-	go func() { <-done; close(stop) }()
+	mark := endMark(opt.Socket)
+	_ = os.Remove(mark) // of one that died
+	go func() {
+		<-done
+		if err := os.WriteFile(mark, nil, 0o600); err != nil {
+			slog.Warn("if this daemon dies before its end, what it leaves stays", "error", err)
+		}
+		close(stop)
+	}()
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	signal.Ignore(syscall.SIGPIPE)
 	goodbye := startGuardian(opt.Socket)
 	err = engine.Run(ctx, opt, engine.Signals{Stop: stop, Reload: reload})
+	_ = os.Remove(mark) // it is there only after a signal
 	if _, none := errors.AsType[*engine.NotStarted](err); err == nil || none {
 		goodbye()
 	}
