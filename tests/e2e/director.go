@@ -48,6 +48,13 @@ func (l *lab) newDirector(node, config string) *director {
 // write replaces the configuration; it takes effect with a reload or a start.
 func (d *director) write(text string) { d.lab.Must(os.WriteFile(d.config, []byte(text), 0o644)) }
 
+// text is the configuration as it was written.
+func (d *director) text() string {
+	text, err := os.ReadFile(d.config)
+	d.lab.Must(err)
+	return string(text)
+}
+
 // start starts the daemon and waits until it answers on its socket.
 func (d *director) start() {
 	d.lab.Logf("vipward starts on %s", d.node.Name)

@@ -56,6 +56,7 @@ func All() []Scenario {
 		{"through-vip-dr", "a check through the VIP finds a server without it, on master and backup, and leaves no sysctl behind", true, throughDR},
 		{"through-vip-tun", "the same through a tunnel; it finds a filter at the tunnel's end as well", true, throughTUN},
 		{"reload", "reload of the same file, of a broken file, and repair of what was deleted by hand", true, reload},
+		{"systemd-ipvs", "the installed unit may do what IPVS takes, and what cannot come back after kill -9 leaves IPVS as it was", true, systemdIPVS},
 		{"plugin-hung", "a plugin that is stopped is replaced, and neither IPVS nor an owner changes", true, pluginHung},
 		{"forward-tun", "tunnelling: requests through the VIP are answered by the servers themselves", true, forwardTUN},
 		{"forward-nat", "network address translation: requests through the VIP are answered by way of the director", true, forwardNAT},

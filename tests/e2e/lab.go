@@ -66,13 +66,18 @@ func newService(t *T, edit ...edit) *lab { return newServiceBy(t, "dr", edit...)
 // newServiceBy is the same with real servers that take packets by that method: dr or tun.
 func newServiceBy(t *T, method string, edit ...edit) *lab {
 	l := newNet(t)
+	l.realServers(method)
+	l.directors("pair-dr.hcl", edit...)
+	return l
+}
+
+// realServers are the two web servers of the example, set up for a method of forwarding.
+func (l *lab) realServers(method string) {
 	for _, node := range []string{topology.RS1, topology.RS2} {
 		l.realServer(node, "setup", "--method", method, "--vip", topology.VIP.String())
 	}
 	l.rs1 = l.serve(topology.RS1, "index.html", "rs1", "10.77.0.11:80", "10.77.0.100:80")
 	l.rs2 = l.serve(topology.RS2, "index.html", "rs2", "10.77.0.12:80", "10.77.0.100:80")
-	l.directors("pair-dr.hcl", edit...)
-	return l
 }
 
 // realServer runs a command on a real server, which has to succeed, and returns what it printed.

@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"time"
 
@@ -17,9 +16,8 @@ func reload(t *T) {
 	stop := l.measure(requests())
 
 	l.lb1.do("reload")
-	text, err := os.ReadFile(l.lb1.config)
-	t.Must(err)
-	l.lb1.write(strings.Replace(string(text), "virtual_router_id = 51", "virtual_router_id = 300", 1))
+	text := l.lb1.text()
+	l.lb1.write(strings.Replace(text, "virtual_router_id = 51", "virtual_router_id = 300", 1))
 	if a := l.lb1.command("reload"); a.code != 3 || !strings.Contains(a.errors, "virtual_router_id") {
 		t.Errorf("the reload of a broken file ended with %d and said %q, want 3 and the attribute", a.code, a.errors)
 	}
@@ -35,7 +33,7 @@ func reload(t *T) {
 		t.Errorf("%d of %d requests failed over the reloads: %s", len(lost), len(report.HTTP), lost[0].Err)
 	}
 	l.one(report.Wire, 0)
-	l.lb1.write(string(text))
+	l.lb1.write(text)
 	l.repairs(before)
 }
 

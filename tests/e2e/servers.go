@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"net/netip"
-	"os"
 	"strings"
 	"time"
 
@@ -91,9 +90,8 @@ func serviceLeaves(t *T) {
 		return err
 	})
 	time.Sleep(2 * time.Second)
-	text, err := os.ReadFile(l.lb1.config)
-	t.Must(err)
-	without, _, _ := strings.Cut(string(text), "virtual_server \"web\" {")
+	text := l.lb1.text()
+	without, _, _ := strings.Cut(text, "virtual_server \"web\" {")
 	l.lb1.write(without)
 	l.lb1.do("reload")
 	quiet := func() error {

@@ -26,20 +26,18 @@ type booted struct {
 	before string
 }
 
-// newBooted installs it; nothing is started.
-func newBooted(t *T, edits ...edit) *booted {
-	l := newNet(t)
-	l.echoes()
-	text := configuration(t, "pair-vip.hcl", edits...)
+// newBooted boots it in a network, with the configuration of that name in testdata; nothing of vipward is started.
+func newBooted(l *lab, config string, edits ...edit) *booted {
+	text := configuration(l.T, config, edits...)
 	l.lb2 = l.director(topology.LB2, text)
-	b := &booted{lab: l, m: machine.Boot(t, l.Node(topology.LB1))}
+	b := &booted{lab: l, m: machine.Boot(l.T, l.Node(topology.LB1))}
 	b.install()
 	l.local[topology.LB1] = l.serve(topology.LB1, "alive", "alive", "127.0.0.1:8081")
 	l.lb1 = &director{lab: l, node: l.Node(topology.LB1), config: b.m.Root + "/etc/vipward/vipward.hcl", socket: b.m.Root + "/run/vipward/vipward.sock"}
 	l.lb1.api = api{router.NewAPI(l.lb1.socket)}
 	// The unit has a /tmp of its own, so the script lies where an operator has it.
-	l.lb1.write(strings.ReplaceAll(text, filepath.Join(t.Dir, "notify.sh"), "/usr/local/bin/notify.sh"))
-	t.Must(os.WriteFile(b.m.Root+"/usr/local/bin/notify.sh", []byte("#!/bin/sh\necho \"$VIPWARD_NODE $*\" >>/var/lib/notified\n"), 0o755))
+	l.lb1.write(strings.ReplaceAll(text, filepath.Join(l.Dir, "notify.sh"), "/usr/local/bin/notify.sh"))
+	l.Must(os.WriteFile(b.m.Root+"/usr/local/bin/notify.sh", []byte("#!/bin/sh\necho \"$VIPWARD_NODE $*\" >>/var/lib/notified\n"), 0o755))
 	b.Eventually("the addresses of lb1 are settled", 10*time.Second, func() error {
 		if b.before = b.network(); strings.Contains(b.before, " tentative ") {
 			return errors.New("some are tentative")
@@ -143,7 +141,9 @@ func (b *booted) process(pid, field string) string {
 }
 
 func systemd(t *T) {
-	b := newBooted(t, useVMAC(), edit{"  track ", withRoutes})
+	l := newNet(t)
+	l.echoes()
+	b := newBooted(l, "pair-vip.hcl", useVMAC(), edit{"  track ", withRoutes})
 	b.exposed(3.5)
 	b.starts()
 	b.reloads()
@@ -215,12 +215,11 @@ func (b *booted) confined(name, uid string, sets ...string) {
 
 // reloads: a broken file is refused with its place, and changes nothing; a good one applies.
 func (b *booted) reloads() {
-	good, err := os.ReadFile(b.lb1.config)
-	b.Must(err)
+	good := b.lb1.text()
 	before, pid, seq := b.lb1.status().ConfigHash, b.show("MainPID"), b.lb2.last()
-	b.lb1.write(string(good) + "bogus = 1\n")
+	b.lb1.write(good + "bogus = 1\n")
 	a := b.m.Run("systemctl", "reload", "vipward")
-	place := fmt.Sprintf("/etc/vipward/vipward.hcl line %d", strings.Count(string(good), "\n")+1)
+	place := fmt.Sprintf("/etc/vipward/vipward.hcl line %d", strings.Count(good, "\n")+1)
 	said := b.do("journalctl", "--no-pager", "--unit", "vipward", "--output", "cat")
 	if a.Code == 0 || !strings.Contains(said, place) {
 		b.Errorf("systemctl reload of a broken file: exit %d, and the journal does not tell of %q:\n%s", a.Code, place, said)
@@ -229,12 +228,12 @@ func (b *booted) reloads() {
 		b.Errorf("a broken file changed the configuration from %s to %s", before, now)
 	}
 	b.shows("ActiveState", "active", "MainPID", pid)
-	b.lb1.write(strings.Replace(string(good), "weight = -60", "weight = -70", 1))
+	b.lb1.write(strings.Replace(good, "weight = -60", "weight = -70", 1))
 	b.do("systemctl", "reload", "vipward")
 	if now := b.lb1.status().ConfigHash; now == before {
 		b.Errorf("a good file was not put in force")
 	}
-	b.lb1.write(string(good))
+	b.lb1.write(good)
 	b.do("systemctl", "reload", "vipward")
 	b.shows("ActiveState", "active", "MainPID", pid, "NRestarts", "0")
 	b.alone(topology.LB1)
@@ -249,7 +248,7 @@ func (b *booted) killed() {
 	stop := b.measure(udp())
 	time.Sleep(500 * time.Millisecond)
 	b.signal("KILL")
-	b.Figure("restart after", b.settles("NRestarts", "1", slack)+b.lb1.await("MASTER", slack))
+	b.Figure("restart after", b.settles("NRestarts", "1", down)+b.lb1.await("MASTER", down))
 	time.Sleep(down + slack)
 	b.alone(topology.LB1)
 	b.routed(topology.LB1)
@@ -288,9 +287,8 @@ func (b *booted) hangs() {
 
 // stays: what is killed and cannot come back, for an operator has to mend its configuration, leaves nothing in the kernel.
 func (b *booted) stays() {
-	good, err := os.ReadFile(b.lb1.config)
-	b.Must(err)
-	b.lb1.write(strings.Replace(string(good), "  use_vmac ", "  accept            = false\n  use_vmac ", 1))
+	good := b.lb1.text()
+	b.lb1.write(strings.Replace(good, "  use_vmac ", "  accept            = false\n  use_vmac ", 1))
 	b.do("systemctl", "reload", "vipward")
 	b.Eventually("there are tables of nftables, a virtual interface and routes", slack, func() error {
 		for _, want := range []string{"table inet vipward", "vrrp.51", "blackhole 192.0.2.0/24"} {
@@ -307,7 +305,7 @@ func (b *booted) stays() {
 	b.clean(slack)
 	b.lb2.await("MASTER", down+slack)
 	b.alone(topology.LB2)
-	b.lb1.write(string(good))
+	b.lb1.write(good)
 	b.do("systemctl", "start", "vipward")
 	b.lb1.await("MASTER", down+notice+slack)
 	b.alone(topology.LB1)

@@ -12,7 +12,7 @@ import (
 
 // systemdUser runs the unit with the drop-in that its comment describes, and kills it more often than systemd lets others be.
 func systemdUser(t *T) {
-	b := newBooted(t, useVMAC())
+	b := newBooted(newNet(t), "pair-vip.hcl", useVMAC())
 	dir := b.m.Root + "/etc/systemd/system/vipward.service.d"
 	t.Must(os.MkdirAll(dir, 0o755))
 	t.Must(os.WriteFile(filepath.Join(dir, "user.conf"), []byte(b.dropIn()), 0o644))
@@ -41,7 +41,21 @@ func systemdUser(t *T) {
 	}
 	b.lb1.await("MASTER", slack)
 	b.alone(topology.LB1)
-	b.stops()
+	b.lb2.terminate()
+	b.diesAtItsEnd()
+}
+
+// diesAtItsEnd: a daemon alone waits a moment for who takes over, and is killed then. It is not started again, and leaves nothing.
+func (b *booted) diesAtItsEnd() {
+	b.do("systemctl", "stop", "--no-block", "vipward")
+	b.Eventually("the daemon ends", slack, func() error {
+		_, err := os.Stat(b.lb1.socket + ".ending")
+		return err
+	})
+	b.signal("KILL")
+	b.settles("ActiveState", "failed", 5*time.Second)
+	b.shows("Result", "signal")
+	b.clean(slack)
 }
 
 // dropIn is the one in the unit's comment.
