@@ -170,9 +170,11 @@ func TestAStalledHandOverDoesNotRenewAFastLeaseThatHasEnded(t *testing.T) {
 	r.wait(time.Second)
 	r.give(Timeout{})
 	r.give(Failover{Instance: "web", ID: 1})
+	r.wait(30 * time.Millisecond) // the resignation is sent twice
 	last := r.leases[0].Renewed
 	r.now = r.now.Add(400 * time.Millisecond)
 	r.give(Timeout{})
+	r.wantState(vrrp.Master)
 	if got := r.leases[0].Renewed; got != last {
 		t.Errorf("400ms later the lease was renewed at %v, want it to be over", got)
 	}

@@ -55,7 +55,7 @@ func (n *Node) settleGates(now time.Time) {
 
 // gate lets instances become master that belong together, or holds them back.
 func (n *Node) gate(now time.Time, mates []*instance) {
-	if slices.ContainsFunc(mates, func(i *instance) bool { return i.router.Wants() == "" && !i.isMaster() }) {
+	if slices.ContainsFunc(mates, func(i *instance) bool { return i.router.Wants() == "" && !i.isMaster() || i.router.Leaving() }) {
 		return
 	}
 	verdict, of := guard.Verdict{Decision: guard.Take, Row: -1}, mates[0]

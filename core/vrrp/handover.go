@@ -99,6 +99,9 @@ func (r *Router) handoverTimer(now time.Time) {
 	}
 }
 
+// Leaving tells whether a hand-over is under way that ends in BACKUP also where no peer comes, since the rest of the sync group has let go.
+func (r *Router) Leaving() bool { return r.handover.leave != "" }
+
 // takenOver lets go after somebody else's first advert, whatever its priority.
 func (r *Router) takenOver(now time.Time, src netip.Addr, a Advert) {
 	if a.Priority == 0 {

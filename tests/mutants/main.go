@@ -149,13 +149,14 @@ func noticed(overlay string, args ...string) (string, error) {
 }
 
 func (v verdict) String() string {
+	of := strings.Join(stands(v.name), " ")
 	switch {
 	case v.err != nil:
 		return fmt.Sprintf("ERROR     %-45s %v", v.name, v.err)
 	case v.pure == "" && v.sim == "":
-		return fmt.Sprintf("SURVIVES  %-45s %s", v.name, v.took.Round(time.Second))
+		return fmt.Sprintf("SURVIVES  %-48s %-4s %s", v.name, of, v.took.Round(time.Second))
 	}
-	return fmt.Sprintf("noticed   %-45s %3s  %-60s %s", v.name, v.took.Round(time.Second), or(v.pure), or(v.sim))
+	return fmt.Sprintf("noticed   %-48s %-4s %3s  %-60s %s", v.name, of, v.took.Round(time.Second), or(v.pure), or(v.sim))
 }
 
 func or(s string) string {

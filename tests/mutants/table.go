@@ -55,8 +55,19 @@ var mutants = []mutant{
 	{"a long lease counts as a short one", "core/node/heir.go", "silence = max(silence, age)", "silence = max(silence, min(age, i.lease(false)))"},
 	{"what a peer may have is adopted", "core/node/heir.go", "case !slices.ContainsFunc(mates, n.outlasts):", "case true:"},
 	{"a fast lease outlasts the questions", "core/node/fastlease.go", "interval) - asks - fastMargin)", "interval) + asks)"},
+	{"a fast lease is renewed by nothing", "core/node/lease.go", "n.fast.news = n.fast.news || i.fastLease(n.cfg.Lone) > 0", "n.fast.news = n.fast.news || n.cfg.Lone"},
+	{"an advert that was not sent renews the lease", "core/node/lease.go", "if i.renewed.After(i.confirmed) && !i.confirmed.IsZero() {", "if false {"},
+	{"the removal of a VIP opens its fast lease", "core/node/fastlease.go", "&& !i.keeps() && !now.Before(i.shut) {", "&& !i.keeps() {"},
+	{"a stalled hand-over renews what is over", "core/node/fastlease.go", "lease == 0 || n.at.Sub(i.renewed) >= lease {", "lease == 0 {"},
+	{"a VIP whose fast lease runs is asked for", "core/node/heir.go", "n.staleness <= heldFor && slices", "false && slices"},
+	{"a look at the kernel stays true", "core/node/node.go", "n.staleness = now.Sub(came(now, in.At))", "n.staleness = 0"},
+	{"who was suspended was not", "core/vrrp/slept.go", "r.deadline, r.sent = r.deadline.Add(-d), r.sent.Add(-d)\n", ""},
+	{"a grant stands still while the machine sleeps", "core/node/slept.go", "before(g.asked, d), before(g.until, d)", "before(g.asked, d), g.until"},
+	{"who was heard before a sleep is alive", "core/node/slept.go", "m.heard = before(m.heard, d)\n", ""},
+	{"a group goes on without one that cannot speak", "core/node/lease.go", "n.touch(m) // none of", "_ = m // none of"},
 	{"old adverts make a dead master live", "core/vrrp/backup.go", "r.armDown(r.came)", "r.arm(r.came.Add(r.MasterDown() + time.Hour))"},
-	{"a sync group is half promoted", "core/node/gate.go", "return i.router.Wants() == \"\" && !i.isMaster() }) {", "return i.router.Wants() == \"\" && !i.isMaster() }) && false {"},
+	{"a sync group is half promoted", "core/node/gate.go", "&& !i.isMaster() || i.router.Leaving() }) {", "&& !i.isMaster() || i.router.Leaving() }) && false {"},
+	{"a group is taken back while a member leaves", "core/node/gate.go", "!i.isMaster() || i.router.Leaving() })", "!i.isMaster() || false })"},
 	{"a lease is long beside a live peer", "core/node/lease.go", "case i.remote:\n\t\treturn longLease", "case i.cfg.Lease.Auto:\n\t\treturn longLease"},
 	{"two masters that meet wait for an advert", "core/node/member.go", "\tm.back = now\n", ""},
 	{"a sync group loses one member", "core/node/group.go", "if k < 0 {\n\t\treturn\n\t}\n\tloser", "if k < 0 || len(g.members) > 1 {\n\t\treturn\n\t}\n\tloser"},
@@ -95,6 +106,9 @@ var mutants = []mutant{
 	{"who is heard is shot at", "core/node/fencing.go", "case m.alive(now, time.Time{}):\n\t\tcase !g.wanted", "case false:\n\t\tcase !g.wanted"},
 	{"who was fenced takes part at once", "core/node/maintenance.go", "n.cfg.Guard.AutoRejoin || n.maintenance.On()", "true || n.maintenance.On()"},
 
+	{"a confirmed fencing lets nobody take over", "core/guard/table.go", "case e.mode() == FencingBestEffort, e.Fence.State == FenceConfirmed:", "case e.mode() == FencingBestEffort:"},
+	{"a member that was never heard is none", "core/node/evidence.go", "if !m.met.IsZero() || m.fence.Mode() == guard.FencingRequired {", "if !m.met.IsZero() {"},
+
 	// The witness.
 	{"what the witness refuses is taken", "core/guard/table.go", "v.Decision, v.Reason = Hold, v.Reason+\"; the witness refuses: \"+g.Text", "v.Decision, v.Reason = Take, v.Reason+g.Text"},
 	{"a master holds on after its grant", "core/node/witness.go", "if master && !now.Before(g.until.Add(-grantMargin)) {", "if false {"},
@@ -107,11 +121,16 @@ var mutants = []mutant{
 	{"a hand-over keeps the grant", "core/node/witness.go", "master := i.isMaster() && !i.router.HandingOver()", "master := i.isMaster()"},
 	{"a grant counts from its answer on", "core/node/witness.go", "guard.GrantHeld, \"\", g.asked.Add(n.grantTTL()),", "guard.GrantHeld, \"\", now.Add(n.grantTTL()),"},
 
+	{"two nodes share the grants of a group", "core/node/gate.go", "v.AskWitness && !refused)", "v.AskWitness)"},
+	{"who is handed the grant waits for it", "core/node/witness.go", "if i.router.Cause(now) == vrrp.CauseResigned {\n\t\t\t\tg.next", "if false {\n\t\t\t\tg.next"},
+
 	// Heartbeats, and what a master makes of them.
 	{"an old heartbeat counts", "core/node/member.go", "return msg.Seq > m.seq", "return true"},
 	{"a new run need not prove itself", "core/node/member.go", "return proven\n", "return true\n"},
 	{"a former run is believed", "core/node/member.go", "case slices.Contains(m.old, msg.Boot):", "case false:"},
 	{"a dead peer lives for half a minute", "core/node/member.go", "now.Sub(m.heard) <= aliveFor", "now.Sub(m.heard) <= 100*aliveFor"},
+	{"a slower path is lost", "core/node/member.go", "case msg.Seq > p.seq && m.seq-msg.Seq < sentBeats:", "case false:"},
+	{"of several members the first one counts", "core/node/tenure.go", "&& !c.ofMaster() && !better {", "&& !c.ofMaster() && (true || !better) {"},
 	{"the newer ownership does not count", "core/guard/master.go", "if byEpoch && o.Epoch > 0 && p.Epoch > 0 {", "if false {"},
 	{"a master that is cut off stays", "core/guard/master.go", "case lost && t.Heard == VoiceSilent && t.Configured >= 2:", "case false:"},
 	{"a dead gateway moves the VIP", "core/guard/master.go", "case lost && alive && t.Reaches && t.Eligible:", "case lost && alive && t.Eligible:"},
