@@ -70,8 +70,9 @@ log {
 # where there is none, without any capability, and with landlock(7) in the kernel it writes to a folder of its own only (its
 # TMPDIR). Of the bundled ones, exec, execd, fence-agent and nginx run as the daemon does, for what they start may do anything;
 # fifo, file, mysql, postgres, redis and ssh run as root without most capabilities, for files that only root can read. ping has
-# net_raw, and device, fwmark and through_vip give a bundled plugin what they take. vipward plugin info NAME shows it. A file that a
-# plugin reads itself, as key_file of a block tls, must be readable for its user; user = "root" alone grants no capability.
+# net_raw, and device, fwmark and through_vip give a bundled plugin what they take; so do key_file, password_file and token_file of a
+# notifier, fencer or witness: dac_read_search, to read it. vipward plugin info NAME shows the rest. Any other file that a plugin
+# reads itself, as key_file of a block tls, must be readable for its user; user = "root" alone grants no capability.
 #
 # The executable and its folder must belong to root, or to whoever owns vipward, and nobody else may write to them. The file
 # plugins.lock.hcl beside the configuration, which vipward plugin lock writes, has the digests of all plugins of third parties.

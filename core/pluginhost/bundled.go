@@ -1,6 +1,7 @@
 package pluginhost
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 
@@ -76,11 +77,30 @@ func needs(c *config.Check) capabilities {
 	return set
 }
 
-// extraOf are the capabilities that checks take, by plugin.
-func extraOf(checks []config.Check) map[string]capabilities {
+// extraOf are the capabilities that plugins take for what they are configured to, by plugin.
+func extraOf(checks []config.Check, notifiers []config.Notifier, uses []Use) map[string]capabilities {
 	all := make(map[string]capabilities)
 	for i := range checks {
 		all[checks[i].Kind] |= needs(&checks[i])
 	}
+	for _, n := range notifiers {
+		all[n.Kind] |= secretNeeds(n.Config)
+	}
+	for _, u := range uses {
+		all[u.Name] |= secretNeeds(u.Config)
+	}
 	return all
+}
+
+// secretNeeds is what it takes to read the secret whose file a block names: nobody but root is to read it, and the plugin is not root.
+func secretNeeds(block json.RawMessage) capabilities {
+	var files struct {
+		Key      string `json:"key_file"`
+		Password string `json:"password_file"`
+		Token    string `json:"token_file"`
+	}
+	if json.Unmarshal(block, &files) != nil || files.Key+files.Password+files.Token == "" {
+		return 0
+	}
+	return dacReadSearch
 }

@@ -140,7 +140,7 @@ func (h *Host) Apply(
 		return
 	}
 	h.applied = make(map[string]*process)
-	wanted, extra := make(map[*process]bool), extraOf(checks)
+	wanted, extra := make(map[*process]bool), extraOf(checks, notifiers, uses)
 	for name, w := range wishes {
 		p := h.ensure(w.decl, extra[name])
 		h.applied[name], wanted[p] = p, true

@@ -51,16 +51,18 @@ func keyOf(c config.Check) string {
 type Use struct {
 	Kind pluginv1.Kind
 	Name string
+	// Config is the block, as the plugin gets it.
+	Config json.RawMessage
 }
 
 // Uses are the fencers and witnesses of a configuration.
 func Uses(c *config.Config) []Use {
 	var uses []Use
 	for _, f := range c.Fencers {
-		uses = append(uses, Use{pluginv1.Kind_FENCER, f.Kind})
+		uses = append(uses, Use{pluginv1.Kind_FENCER, f.Kind, f.Config})
 	}
 	for _, w := range c.Witnesses {
-		uses = append(uses, Use{pluginv1.Kind_WITNESS, w.Kind})
+		uses = append(uses, Use{pluginv1.Kind_WITNESS, w.Kind, w.Config})
 	}
 	return uses
 }

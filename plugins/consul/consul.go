@@ -73,7 +73,7 @@ func (c *Config) Open(context.Context) (err error) {
 }
 
 func (c *Config) agent() (*agent, error) {
-	token, err := access.Password(c.Token, c.TokenFile)
+	token, err := access.Secret("token_file", c.Token, c.TokenFile)
 	if err != nil {
 		return nil, err
 	}

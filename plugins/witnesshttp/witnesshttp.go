@@ -58,7 +58,7 @@ func (c *Config) Open(context.Context) (err error) {
 
 // ask makes one request, and one before for its challenge where there is a key.
 func (c *Config) ask(ctx context.Context, method string, claim sdk.Claim) sdk.Grant {
-	key, err := access.Password(c.Key, c.KeyFile)
+	key, err := access.Secret("key_file", c.Key, c.KeyFile)
 	if err != nil {
 		return sdk.Unanswered(err)
 	}

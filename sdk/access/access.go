@@ -88,23 +88,28 @@ func split(address string) (host, port string, err error) {
 	return host, port, nil
 }
 
-// Password is the password, or what the file holds, without the end of its line. The file is read at each call, so that a new
-// password needs no reload. Its error never holds what is in the file.
+// Password is [Secret] of the attributes password and password_file.
 func Password(password sdk.Secret, file string) (string, error) {
+	return Secret("password_file", password, file)
+}
+
+// Secret is what the file holds, without the end of its line, or where none is named the value itself. The file is read at each call,
+// so that a new secret needs no reload. Its error names the attribute of the file, and never holds what is in it.
+func Secret(attribute string, value sdk.Secret, file string) (string, error) {
 	if file == "" {
-		return string(password), nil
+		return string(value), nil
 	}
 	f, err := os.Open(file)
 	if err != nil {
-		return "", fmt.Errorf("password_file: %w", err)
+		return "", fmt.Errorf("%s: %w", attribute, err)
 	}
 	defer f.Close()
 	text, err := io.ReadAll(io.LimitReader(f, maxPassword+1))
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("password_file: %w", err)
+		return "", fmt.Errorf("%s: %w", attribute, err)
 	case len(text) > maxPassword:
-		return "", fmt.Errorf("password_file: %s is longer than %d bytes", file, maxPassword)
+		return "", fmt.Errorf("%s: %s is longer than %d bytes", attribute, file, maxPassword)
 	}
 	return strings.TrimRight(string(text), "\r\n"), nil
 }
