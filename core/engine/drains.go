@@ -202,11 +202,14 @@ func (e *engine) watchDrains(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		if s := e.loop.snapshot.Load(); s != nil {
+		cfg := e.config.Load()
+		if len(cfg.Node.Services) > 0 {
 			traffic, at := e.services.StatsAt()
-			told = e.tellDrained(s, traffic, at, told)
+			if s := e.loop.Snapshot(); s != nil {
+				told = e.tellDrained(s, traffic, at, told)
+			}
 		}
-		if cfg := e.config.Load(); cfg != kept {
+		if cfg != kept {
 			kept = cfg
 			e.keepDrains(ctx)
 		}

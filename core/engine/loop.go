@@ -23,7 +23,7 @@ const (
 	suspendLeast = 10 * time.Millisecond
 	// snapshotEvery is how old a snapshot may get that nobody asks for; snapshotFresh is how old one may be that is given to a reader
 	// while only adverts come and go, snapshotPause while a crowd of inputs waits of which each may change something.
-	snapshotEvery = time.Second
+	snapshotEvery = 5 * time.Second
 	snapshotFresh = 100 * time.Millisecond
 	snapshotPause = 20 * time.Millisecond
 	// snapshotWait is how long a reader waits for the loop; then it takes what there is.
