@@ -168,6 +168,9 @@ func (j *judge) takeover(i int, h *host) time.Duration {
 	if h.late > 10*maxWakeLate {
 		d += j.w.interval(i) // a timer that fires late has the node look once more
 	}
+	if len(j.w.scenario.mates(i)) > 1 && slices.ContainsFunc(j.rest.faults, func(f Fault) bool { return f.Kind == Failover || f.Kind == Stop }) {
+		d += 500*time.Millisecond + j.w.interval(i) // a group is not taken back before the hand-overs of all its members have ended
+	}
 	if g := j.w.scenario.Guard; g != nil {
 		d += 500*time.Millisecond + 2*time.Duration(g.TTL) + j.w.fenceTime() // it asks again every 250 ms while it is refused, and the grant of a dead owner runs on
 	}
