@@ -25,15 +25,6 @@ func arguments(e sdk.Event) []string {
 	return []string{strings.ToUpper(e.Kind), e.Subject, e.To, number}
 }
 
-// transition tells whether an event is one that scripts of keepalived's know: of what has a state, a change of it.
-func transition(e sdk.Event) bool {
-	switch e.Kind {
-	case "instance", "group", "real_server", "service":
-		return e.To != ""
-	}
-	return true
-}
-
 // keepalivedState is a state in keepalived's words: scripts know MASTER, BACKUP, FAULT and STOP only. VIPWARD_TO has ours.
 func keepalivedState(state string) string {
 	switch state {

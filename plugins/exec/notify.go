@@ -13,6 +13,7 @@ import (
 
 	"github.com/vipward/vipward/sdk"
 	"github.com/vipward/vipward/sdk/command"
+	"github.com/vipward/vipward/sdk/message"
 )
 
 // NotifierConfig is the block of the notifier.
@@ -31,7 +32,7 @@ func (c *NotifierConfig) Validate() error { return command.Validate("command", c
 func notify(ctx context.Context, events []sdk.Event, c NotifierConfig) error {
 	var failed []error
 	if c.States {
-		events = slices.DeleteFunc(slices.Clone(events), func(e sdk.Event) bool { return !transition(e) })
+		events = slices.DeleteFunc(slices.Clone(events), func(e sdk.Event) bool { return !message.IsKeepalived(e) })
 	}
 	for i, e := range events {
 		if age := time.Since(e.Time); c.MaxAge > 0 && age > c.MaxAge {

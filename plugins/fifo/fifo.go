@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/vipward/vipward/sdk"
+	"github.com/vipward/vipward/sdk/message"
 )
 
 // pace is how often a pipe that is full is tried again.
@@ -55,7 +56,7 @@ func notify(ctx context.Context, events []sdk.Event, c Config) error {
 	}
 	defer syscall.Close(fd)
 	for _, e := range events {
-		if c.States && !transition(e) {
+		if c.States && !message.IsKeepalived(e) {
 			continue
 		}
 		if err := put(ctx, fd, c.Path, Line(e)); err != nil {
@@ -140,15 +141,6 @@ func Line(e sdk.Event) string {
 		s = strings.ToValidUTF8(s[:maxLine-1], "")
 	}
 	return s + "\n"
-}
-
-// transition tells whether an event is one that readers of keepalived's lines know: of what has a state, a change of it.
-func transition(e sdk.Event) bool {
-	switch e.Kind {
-	case "instance", "group", "real_server", "service":
-		return e.To != ""
-	}
-	return true
 }
 
 // word is a state, or where there is none the code of the event.

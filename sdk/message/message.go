@@ -101,3 +101,12 @@ func Condition(e sdk.Event) (code string, firing, lasts bool) {
 	}
 	return code, firing, strings.HasSuffix(code, ".state")
 }
+
+// IsKeepalived tells whether an event is one that scripts and readers written for keepalived know: of what has a state, a change of it.
+func IsKeepalived(e sdk.Event) bool {
+	switch e.Kind {
+	case "instance", "group", "real_server", "service":
+		return e.To != ""
+	}
+	return true
+}
