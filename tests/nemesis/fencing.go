@@ -14,7 +14,7 @@ import (
 func fencings() []fault {
 	told := func(code string) []alarm { return []alarm{{node: topology.LB2, code: code}} }
 	fenced := func(d time.Duration) time.Duration { return takeover(d) + 2*time.Second }
-	tried := func(d time.Duration) time.Duration { return takeover(d) + 6*time.Second } // who owns less waits before it shoots
+	tried := func(d time.Duration) time.Duration { return takeover(d) + 8*time.Second } // who owns less waits before it shoots
 	succeeded, failed := told("fence.succeeded"), told("fence.failed")
 	all := []fault{
 		{name: "SIGKILL, the fencer confirms; best_effort", with: fencing("best_effort"), do: (*pair).kill, alarms: succeeded, silence: takeover},
@@ -55,7 +55,7 @@ func fencings() []fault {
 // fencing gives each node a fencer for the other one, which switches its power. What was fenced takes part again when it is back.
 func fencing(mode string) func(*pair, string) setup {
 	return func(p *pair, _ string) setup {
-		text := fencer.Block(p.Dir, time.Second)
+		text := fencer.Block(p.Dir, 1500*time.Millisecond)
 		for _, name := range []string{topology.LB1, topology.LB2} {
 			text += fmt.Sprintf("fencing %q {\n  mode = %q\n  auto_rejoin = true\n  level { devices = [%q] }\n}\n", name, mode, fencer.Name)
 		}

@@ -156,14 +156,16 @@ func (n *Net) Unplug(node string) error {
 // Plug is the reverse of Unplug.
 func (n *Net) Plug(node string) error { return n.plug(n.nodes[node]) }
 
-// PowerOff ends a node as a loss of power does: from one moment to the next it says nothing, then its processes are gone as well, and so
-// are its addresses. PowerOn is the reverse, but for the processes.
+// PowerOff ends a node as a loss of power does: nothing of it is heard any more, and its processes are gone.
 func (n *Net) PowerOff(node string) error {
-	return errors.Join(n.Unplug(node), kill(n.nodes[node].NS))
+	return errors.Join(n.Dark(node), kill(n.nodes[node].NS))
 }
 
-// PowerOn gives a node that was switched off its link and its address back.
-func (n *Net) PowerOn(node string) error { return n.Plug(node) }
+// PowerOn gives a node that was switched off a link again, as it was at first: it has lost all its addresses but its own. To delete the
+// interface takes the kernel a while, which is why PowerOff does not.
+func (n *Net) PowerOn(node string) error {
+	return errors.Join(n.Heal(node), n.Unplug(node), n.Plug(node))
+}
 
 // Rename gives the node's interface another name. It is down for a moment, as it has to be in older kernels.
 func (n *Net) Rename(node, from, to string) error {
