@@ -133,7 +133,7 @@ own-module:
 servers: go $(GOTESTSUM) ## the bundled plugins against real servers, which the tests start
 	@$(AGAIN) ./plugins/... -- -tags servers -count=1 -p 6 -run '$(RUN)'
 
-sim: go ## the simulation; SEED= plays one seed, HOURS= simulated hours (50, of one seed 1), REPLAY= the scenario in a file
+sim: go ## the simulation; SEED= plays one seed, HOURS= simulated hours (40, of one seed 1), REPLAY= the scenario in a file
 	@cd tests/sim && $(GO) test -count=1 -run '$(if $(REPLAY),Replay,$(if $(SEED),Worlds))' $(if $(SEED),-seed $(SEED)) $(if $(HOURS),-hours $(HOURS)) \
 		$(if $(REPLAY),-replay $(abspath $(REPLAY)))
 

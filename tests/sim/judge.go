@@ -152,7 +152,7 @@ func (j *judge) answersAgain(h *host, v int, ended time.Duration) {
 // expired is told that the kernel ends a lease: that of a process which runs, and has not been hindered, is renewed before (I3).
 func (j *judge) expired(h *host, v int) {
 	i := j.w.vips[v].instance
-	calm := j.w.now-h.shaken > 10*time.Second && j.w.now-j.rest.shaken > 10*time.Second
+	calm := j.w.now-h.shaken > 10*time.Second && j.w.now-j.rest.shaken > 10*time.Second && j.w.now-j.views[i][h.n].since > 100*time.Millisecond
 	if calm && h.running() && h.late <= maxWakeLate && j.views[i][h.n].state == vrrp.Master && j.w.informed() && !j.bounded() {
 		j.w.fail("I3 lease", "the kernel of %s ends the lease of %s, which is MASTER and not disturbed", h.name(), j.w.key(v).Prefix)
 	}

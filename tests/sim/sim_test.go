@@ -15,7 +15,7 @@ import (
 
 var (
 	seed   = flag.Uint64("seed", 0, "play this seed alone; 0 for the standard ones")
-	hours  = flag.Float64("hours", 0, "simulated hours; 0 for 50, or one of a single seed")
+	hours  = flag.Float64("hours", 0, "simulated hours; 0 for 40, or one of a single seed")
 	replay = flag.String("replay", "", "play the scenario in this file alone, with all packets in the trace")
 	lines  = flag.Int("lines", 60, "show so many lines of the trace of a failure")
 	plays  = flag.Int("shrink", 500, "play so many worlds to find a smaller scenario that fails as well")
@@ -33,7 +33,7 @@ func TestWorlds(t *testing.T) {
 	case *seed != 0:
 		report("seed %d: %s", *seed, examine(t, *seed, total))
 	case total == 0:
-		worlds(t, 50*time.Hour)
+		worlds(t, 40*time.Hour)
 	default:
 		worlds(t, total)
 	}
