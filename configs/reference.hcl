@@ -143,7 +143,7 @@ arbitration {
   on_hold_expired = "hold"      # a silent peer that answers for the VIP after its lease: hold, fence it, or takeover
   witness         = "third"     # none without it
   witness_ttl     = "5s"        # of a grant: 3s to 5m, at least three times the timeout; renewed after a third
-  on_witness_loss = "failsafe"  # a master whose grant ends unanswered goes on; release: it lets go; always so with fencing required
+  on_witness_loss = "failsafe"  # a master whose grant ends unanswered goes on; release: it lets go, and nobody takes over without a grant; always so with fencing required
   heartbeat_port  = 51120       # UDP, the same on all nodes
   # key_file      = "/etc/vipward/pair.key" # signs the heartbeats, the same on all nodes; as key_file of authentication
 }

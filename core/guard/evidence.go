@@ -110,6 +110,8 @@ type Grant struct {
 	State GrantState
 	// Text names the holder, or says why there is no answer.
 	Text string
+	// Binds tells that nothing is held without it (on_witness_loss = "release").
+	Binds bool
 }
 
 // GrantState is how a request to the witness stands.
@@ -125,7 +127,7 @@ const (
 	GrantHeld GrantState = "granted"
 	// GrantRefused: another node holds it.
 	GrantRefused GrantState = "refused"
-	// GrantUnreachable: the witness does not answer. A takeover goes on without it, unless fencing is required.
+	// GrantUnreachable: the witness does not answer. A takeover goes on without it, unless it binds or fencing is required.
 	GrantUnreachable GrantState = "unreachable"
 )
 

@@ -25,7 +25,7 @@ func evidence(n uint64, waited time.Duration) Evidence {
 		PeerLease:     pick(&n, 0, 3*time.Second, time.Minute),
 		OnHoldExpired: pick(&n, "", HoldOn, HoldFence, HoldTakeover),
 		Mode:          pick(&n, "", FencingOff, FencingBestEffort, FencingRequired),
-		Witness:       Grant{State: pick(&n, GrantNone, GrantAsked, GrantHeld, GrantRefused, GrantUnreachable)},
+		Witness:       Grant{State: pick(&n, GrantNone, GrantAsked, GrantHeld, GrantRefused, GrantUnreachable), Binds: pick(&n, true, false)},
 		Waited:        waited,
 	}
 	e.Fence.State = pick(&n, FenceNone, FenceWaiting, FenceRunning, FenceConfirmed, FenceFailed, FenceBlocked, FenceRehearsed)
@@ -56,6 +56,8 @@ func FuzzNobodyTakesWhatMayHaveAnOwner(f *testing.F) {
 			t.Errorf("%+v: fencing is required, and %+v", e, v)
 		case v.Decision == Take && e.Witness.State == GrantRefused && e.Fence.State != FenceConfirmed:
 			t.Errorf("%+v: the witness refuses, and %+v", e, v)
+		case v.Decision == Take && e.Witness.Binds && e.Witness.State == GrantUnreachable && e.Fence.State != FenceConfirmed:
+			t.Errorf("%+v: the witness binds, and %+v", e, v)
 		case v.Fence != "" && (e.mode() == FencingOff && e.OnHoldExpired != HoldFence):
 			t.Errorf("%+v: fencing is off, and %+v", e, v)
 		}

@@ -242,8 +242,11 @@ func (e Evidence) granted(v Verdict) Verdict {
 	g := e.Witness
 	v.AskWitness = g.State != GrantNone
 	switch g.State {
-	case GrantNone, GrantHeld, GrantUnreachable:
-		return v
+	case GrantNone, GrantHeld:
+	case GrantUnreachable:
+		if g.Binds && e.Fence.State != FenceConfirmed {
+			v.Decision, v.Reason = Hold, v.Reason+`; the witness does not answer, and with on_witness_loss = "release" nothing is taken without its grant: `+g.Text
+		}
 	case GrantAsked:
 		v.Decision, v.Reason = Wait, v.Reason+"; waits for the witness"
 	case GrantRefused:

@@ -16,6 +16,7 @@ func TestTheTable(t *testing.T) {
 	}
 	with := func(e Evidence, edit func(*Evidence)) Evidence { edit(&e); return e }
 	late := func(e *Evidence) { e.Waited = 4 * time.Second }
+	unbound := func(e *Evidence) { e.Witness = Grant{State: GrantUnreachable, Binds: true} }
 	confirmed := func(e *Evidence) { e.Fence.State, e.Cleared = FenceConfirmed, true }
 	failed := func(e *Evidence) { e.Fence.State, e.Fence.Reason = FenceFailed, "no power switch answers" }
 	type want struct{ off, bestEffort, required Decision }
@@ -57,6 +58,9 @@ func TestTheTable(t *testing.T) {
 		{"nobody answers, and the witness is asked", with(silent(WhoNobody), func(e *Evidence) { e.Witness.State = GrantAsked }), RowDead, same(Wait), ""},
 		{"nobody answers, and the witness refuses", with(silent(WhoNobody), func(e *Evidence) { e.Witness = Grant{State: GrantRefused, Text: "lb1 holds it"} }), RowDead, want{Hold, Hold, Wait}, ""},
 		{"nobody answers, and the witness is away", with(silent(WhoNobody), func(e *Evidence) { e.Witness.State = GrantUnreachable }), RowDead, want{Take, Take, Wait}, ""},
+		{"nobody answers, and the witness that binds is away", with(silent(WhoNobody), unbound), RowDead, want{Hold, Hold, Wait}, ""},
+		{"the witness that binds is away, and the peer is off", with(with(silent(WhoNobody), unbound), confirmed), RowDead, same(Take), ""},
+		{"the master has resigned, and the witness that binds is away", with(Evidence{Claim: ClaimResigned}, unbound), RowFree, same(Hold), "on_witness_loss"},
 		{"the VIP cannot be asked for", silent(WhoUnprobed), RowUnprobed, want{Take, Take, Wait}, ""},
 		{"fencing failed", with(silent(WhoNobody), failed), RowDead, want{Take, Take, Blocked}, ""},
 	} {

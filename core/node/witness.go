@@ -32,6 +32,7 @@ type grant struct {
 	text   string
 	next   time.Time // the next request
 	binds  bool      // without it this node lets go, and so must the kernel
+	waived bool      // this node took over without it, since the silent peer is off
 }
 
 func (n *Node) grantTTL() time.Duration {
@@ -40,6 +41,9 @@ func (n *Node) grantTTL() time.Duration {
 	}
 	return witnessTTL
 }
+
+// bound tells whether nothing is held without a grant.
+func (n *Node) bound() bool { return n.cfg.Guard.OnWitnessLoss == guard.WitnessRelease }
 
 // witnessLimit is how long an answer is waited for before the witness counts as out of reach: until the grant is renewed again.
 func (n *Node) witnessLimit() time.Duration { return n.grantTTL() / 3 }
@@ -84,7 +88,7 @@ func (n *Node) grantOf(now time.Time, i *instance) guard.Grant {
 	case g.state == guard.GrantNone || g.state == guard.GrantHeld:
 		return guard.Grant{State: guard.GrantAsked}
 	}
-	return guard.Grant{State: g.state, Text: g.text}
+	return guard.Grant{State: g.state, Text: g.text, Binds: n.bound()}
 }
 
 // wishGrant asks for a grant as long as one is wanted.
@@ -107,7 +111,8 @@ func (n *Node) tendGrant(now time.Time, i *instance) {
 	master := i.isMaster() && !i.router.HandingOver()
 	g.wanted = g.wanted && i.router.Wants() != ""
 	n.askAnew(i)
-	g.binds = n.cfg.Guard.OnWitnessLoss == guard.WitnessRelease
+	g.binds = n.bound()
+	g.waived = g.waived && master && g.until.IsZero()
 	switch {
 	case !master && !g.wanted:
 		if !g.until.IsZero() {
@@ -136,7 +141,7 @@ func (n *Node) loseGrant(now time.Time, i *instance) {
 	g := &i.guard.grant
 	switch {
 	case g.state == guard.GrantRefused:
-	case n.cfg.Guard.OnWitnessLoss != guard.WitnessRelease, g.until.IsZero():
+	case !g.binds, g.waived, g.until.IsZero() && g.state != guard.GrantUnreachable: // one that a former run has left is asked about first
 		return
 	}
 	n.letGo(now, i, vrrp.Release{Reason: "the grant of the witness ends: " + g.text})

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/vipward/vipward/core/desired"
 	"github.com/vipward/vipward/core/guard"
 	"github.com/vipward/vipward/core/health"
 	"github.com/vipward/vipward/core/heartbeat"
@@ -84,6 +85,34 @@ func TestTheWitnessOutOfReach(t *testing.T) {
 		if got := r.node.instances[0].router.State(); tt.want == vrrp.Master && got != tt.want || tt.want != vrrp.Master && got == vrrp.Master {
 			t.Errorf("%s: %s", tt.name, got)
 		}
+	}
+}
+
+// Who lets go since the witness is away does not come back without it, nor does anybody else take what may be granted to another node.
+func TestNothingIsTakenWithoutAWitnessThatBinds(t *testing.T) {
+	r := start(t, witnessed(guard.WitnessRelease))
+	for range 3 {
+		r.court(time.Minute, gone)
+		r.wantState(vrrp.Hold)
+		if len(r.desired.Addresses) > 0 {
+			t.Fatalf("it holds %v without a grant", r.desired.Addresses)
+		}
+		r.court(2*time.Second, granted)
+		r.wantState(vrrp.Master)
+	}
+}
+
+// A master that is started again does not know how long its grant lasts: it asks at once, and lets go when nobody answers.
+func TestAFormerRunsVIPIsNotKeptWithoutAWitnessThatBinds(t *testing.T) {
+	for policy, want := range map[guard.OnWitnessLoss]vrrp.State{guard.WitnessFailsafe: vrrp.Master, guard.WitnessRelease: vrrp.Hold} {
+		r := &rig{t: t, now: time.Unix(1000, 0), node: New(witnessed(policy))}
+		r.give(links(true))
+		r.give(Start{Held: []desired.AddressKey{{Interface: "eth0", Prefix: vip}}})
+		r.wantState(vrrp.Master)
+		r.court(r.node.witnessLimit()/2, mute)
+		r.wantState(vrrp.Master)
+		r.court(20*time.Second, mute)
+		r.wantState(want)
 	}
 }
 

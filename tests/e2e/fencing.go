@@ -145,7 +145,7 @@ func maintenance(t *T) {
 	l.lb1.await("MASTER", down+notice+slack)
 }
 
-// witnessLost is a pair with a witness on a third machine, which is killed: who then holds the VIP, the policy says.
+// witnessLost is a pair with a witness on a third machine, which is killed: who then holds the VIP, if anybody, the policy says.
 func witnessLost(policy, owner string) func(*T) {
 	return func(t *T) {
 		l := newNet(t)
@@ -157,8 +157,8 @@ func witnessLost(policy, owner string) func(*T) {
 		time.Sleep(3 * time.Second) // it grants nothing before
 		l.up()
 		w.Kill()
-		time.Sleep(5 * time.Second)
-		l.alone(owner)
+		time.Sleep(8 * time.Second) // the end of the grant, and the peer's down interval
+		l.Eventually("the VIP is where the policy says", moment, func() error { return l.owner(owner) })
 		l.witness()
 		l.Eventually("lb1 holds the VIP alone", 15*time.Second, func() error { return l.owner(topology.LB1) })
 	}

@@ -61,6 +61,9 @@ func (w *World) may(h *host, i int) bool {
 	if spec == nil {
 		return true
 	}
+	if spec.OnLoss == guard.WitnessRelease && (w.witness.cut[h.n] > 0 || w.now < w.witness.opens) {
+		return false // nothing is taken without its grant
+	}
 	for _, o := range w.hosts {
 		if o == h {
 			continue
@@ -88,11 +91,14 @@ func (w *World) may(h *host, i int) bool {
 
 // evidence judges a new master at the instant of its decision. By silence alone nobody takes a VIP that another node answers for, whose
 // answer it can hear (I1, I2; row 5 of the table), and, where fencing is required, nobody takes over from a silent node that is neither
-// confirmed to be off nor without the witness's grant (I16).
+// confirmed to be off nor without the witness's grant (I16); where the grant binds, nobody takes anything without it (I17).
 func (j *judge) evidence(h *host, i int) {
 	spec := j.w.scenario.Guard
 	if spec == nil || j.views[i][h.n].state == vrrp.Init {
 		return // it adopts what it has held
+	}
+	if off := func(e ear) bool { return e.off }; spec.OnLoss == guard.WitnessRelease && j.w.holder(i) != h.n && !slices.ContainsFunc(h.ears, off) {
+		j.w.fail("I17 no grant", "%s takes %s without the witness's grant", h.name(), instanceName(i))
 	}
 	for _, o := range j.w.hosts {
 		if o == h || j.spoken(h, o, i) {
