@@ -95,13 +95,13 @@ func (s *Server) ready(w http.ResponseWriter, _ *http.Request) {
 	say(w, http.StatusServiceUnavailable, "not ready: "+strings.Join(waits, "; "))
 }
 
-// vip answers whether this node holds an instance, or a VIP with or without its prefix length.
+// vip answers 200 where this node holds an instance, or a VIP with or without its prefix length, and 503 else: also for a name that is none.
 func (s *Server) vip(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("name")
 	known, held := holds(s.API.Status(), name)
 	switch {
 	case !known:
-		say(w, http.StatusNotFound, "there is no instance and no VIP "+name)
+		say(w, http.StatusServiceUnavailable, "not held: there is no instance and no VIP "+name)
 	case held:
 		say(w, http.StatusOK, "held")
 	default:

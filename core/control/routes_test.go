@@ -110,13 +110,13 @@ func TestQuestions(t *testing.T) {
 		{"the master holds its instance", nil, "/vip/web", 200, "held"},
 		{"and its VIP", nil, "/vip/10.99.0.100", 200, "held"},
 		{"also with the prefix length", nil, "/vip/10.99.0.100/24", 200, "held"},
-		{"but not with another one", nil, "/vip/10.99.0.100/32", 404, "there is no instance and no VIP 10.99.0.100/32"},
+		{"but not with another one", nil, "/vip/10.99.0.100/32", 503, "not held: there is no instance and no VIP 10.99.0.100/32"},
 		{"a backup holds neither", backup, "/vip/web", 503, "not held"},
 		{"nor the VIP", backup, "/vip/10.99.0.100", 503, "not held"},
 		{"a master whose VIP the kernel refused does not hold the instance", func(d *daemon) {
 			d.snapshot.Instances[0].Addresses[0].Held = false
 		}, "/vip/web", 503, "not held"},
-		{"an unknown name is unknown, not absent", nil, "/vip/wbe", 404, "there is no instance and no VIP wbe"},
+		{"an unknown name is not held, and is told", nil, "/vip/wbe", 503, "not held: there is no instance and no VIP wbe"},
 		{"metrics", nil, "/metrics", 200, "vipward_ready 1"},
 		{"the page", nil, "/", 200, "<title>lb1 web MASTER</title>"},
 		{"nothing else is there", nil, "/v2/status", 404, "404"},
