@@ -37,6 +37,7 @@ type guarding struct {
 	defences  int                   // within defenceSpan
 	rival     time.Time             // since when there is another master; zero for none
 	rivalTold bool
+	taken     time.Time     // since when a member says that it has taken over what is being handed over; zero for none
 	around    time.Time     // when to look at it again
 	dual      time.Duration // of two masters, in all that have ended
 	alone     string        // why it stays master though nothing can be reached, as it was told

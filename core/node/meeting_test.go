@@ -134,3 +134,16 @@ func TestALongLeaseEndsWithTheFirstHeartbeat(t *testing.T) {
 		t.Errorf("beside a member that is back it leases for %v", got)
 	}
 }
+
+// The next master's adverts do not come, but its heartbeats do: the VIPs are not held until the end of the hand-over.
+func TestAHandoverIsOverWhenTheNextMasterSaysSo(t *testing.T) {
+	p := healthyPair(t, nil)
+	p.deaf[0] = true
+	p.step(0, Failover{Instance: "web", ID: 1})
+	p.run(1200 * time.Millisecond)
+	p.want("BACKUP MASTER")
+	p.wantEvent(0, "instance.state", "handed over to 10.0.0.2")
+	if p.held[0] || !p.held[1] {
+		t.Errorf("held: %v, want by lb2 alone", p.held)
+	}
+}

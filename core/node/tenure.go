@@ -17,6 +17,9 @@ import (
 const (
 	// tenureEvery is how often a master looks around that has something to decide.
 	tenureEvery = 100 * time.Millisecond
+	// takenPause is how long the advert of the next master may come later than its heartbeat: with a virtual MAC address it follows its
+	// announcement.
+	takenPause = 100 * time.Millisecond
 	// A foreign MAC address is told of once each conflictPause, and the VIPs are announced again because of one once each defencePause,
 	// at most defenceMost times within defenceSpan: two machines that both defend an address would flood the link.
 	conflictPause = time.Minute
@@ -33,6 +36,7 @@ const (
 
 // tenure lets a master look around, and stay or let go.
 func (n *Node) tenure(now time.Time, i *instance) {
+	n.handedOver(now, i)
 	if !i.isMaster() || n.stopping || i.router.HandingOver() {
 		n.endRival(now, i)
 		return
@@ -53,6 +57,29 @@ func (n *Node) tenure(now time.Time, i *instance) {
 		}
 	}
 	i.guard.alone = why
+}
+
+// handedOver ends a hand-over by heartbeats where a member says that its ownership is a newer one, and its advert does not come: until the
+// end of the hand-over both would hold the VIPs.
+func (n *Node) handedOver(now time.Time, i *instance) {
+	g := &i.guard
+	k := -1
+	if i.router.HandingOver() {
+		k = slices.IndexFunc(n.members, func(m *member) bool {
+			c := m.instances[i.cfg.Name]
+			return m.alive(now, time.Time{}) && c.ofMaster() && c.Epoch > i.term
+		})
+	}
+	switch {
+	case k < 0:
+		g.taken = time.Time{}
+	case g.taken.IsZero():
+		g.taken = now
+	case now.Sub(g.taken) >= takenPause:
+		g.taken = time.Time{}
+		c := n.members[k].instances[i.cfg.Name]
+		n.step(now, i, vrrp.Taken{Peer: c.Source, Priority: c.Priority})
+	}
 }
 
 // letGo takes a sync group back as a whole.
@@ -254,7 +281,7 @@ func (n *Node) defend(now time.Time, i *instance) {
 func (n *Node) pace(now time.Time, i *instance) {
 	g := &i.guard
 	switch {
-	case !i.isMaster() || n.stopping || !i.router.Rival(now).Addr.IsValid() && g.rival.IsZero():
+	case !i.isMaster(), g.taken.IsZero() && (n.stopping || !i.router.Rival(now).Addr.IsValid() && g.rival.IsZero()):
 		g.around = time.Time{}
 	case !now.Before(g.around):
 		g.around = now.Add(tenureEvery)

@@ -157,6 +157,26 @@ func TestAMasterReleasesAtOnce(t *testing.T) {
 	}
 }
 
+func TestAHandoverEndsWhereTheNextMasterIsHeardOtherwise(t *testing.T) {
+	r, now := chief(t)
+	peer := Taken{Peer: netip.MustParseAddr("192.0.2.9"), Priority: 200}
+	if r.Step(now, peer); r.State() != Master {
+		t.Errorf("without a hand-over it is %s", r.State())
+	}
+	r.Step(now, Handover{})
+	r.Step(r.Deadline(), Timeout{})
+	out := r.Step(now.Add(200*time.Millisecond), peer)
+	if r.State() != Backup || out.Handover == nil || !out.Handover.OK || out.Handover.Peer != peer.Peer {
+		t.Fatalf("it is %s, result %+v", r.State(), out.Handover)
+	}
+	if !r.Holds() || r.Suspect().Before(now.Add(time.Second)) {
+		t.Errorf("holds the VIPs at first: %v; suspects the new master %v later", r.Holds(), r.Suspect().Sub(now))
+	}
+	if r.Step(now.Add(260*time.Millisecond), Timeout{}); r.Holds() {
+		t.Error("it goes on to hold the VIPs")
+	}
+}
+
 func TestAMasterResistsForAFewIntervals(t *testing.T) {
 	r, now := chief(t)
 	r.Step(now, Resist{On: true})

@@ -33,6 +33,12 @@ type (
 	// Handover begins a planned hand-over: the peer takes over before this router lets go. With Stop the router ends after it,
 	// whether or not a peer came; without, it stays master where none does. The result is [Output.Handover].
 	Handover struct{ Stop bool }
+	// Taken tells that another router has taken over, by other means than its advert, which may not come: it ends a planned hand-over as
+	// the advert would. It is ignored otherwise.
+	Taken struct {
+		Peer     netip.Addr
+		Priority uint8
+	}
 	// Promote makes a gated router master that wants to be. It is ignored otherwise.
 	Promote struct{}
 	// Restrain puts a gated router that wants to be master into HOLD, where it goes on to want it, or gives another reason there. A valid
@@ -71,6 +77,7 @@ func (Fail) input()     {}
 func (Recover) input()  {}
 func (Handover) input() {}
 func (Source) input()   {}
+func (Taken) input()    {}
 func (Promote) input()  {}
 func (Restrain) input() {}
 func (Call) input()     {}

@@ -118,6 +118,10 @@ func (r *Router) Step(now time.Time, in Input) Output {
 		r.handOver(now, in.Stop)
 	case Source:
 		r.setSource(now, in.Addr)
+	case Taken:
+		if r.came = now; r.handover.active() {
+			r.takenOver(now, in.Peer, Advert{Priority: in.Priority, Interval: r.cfg.Interval})
+		}
 	case Promote:
 		r.promote(now)
 	case Defer:
