@@ -139,8 +139,8 @@ func (i *instance) wish(now time.Time, lone bool, s *desired.State) {
 	if i.wished.IsZero() || i.goesAlong(now, along) && g.covers(i.renewed) {
 		i.wished = i.renewed
 	}
-	lease = g.cap(i.wished, lease)
-	i.lent = lease
+	i.lent = g.cap(i.wished, i.rest(lease))
+	lease = i.lent
 	for _, a := range i.cfg.Addresses {
 		s.Addresses = append(s.Addresses, desired.Address{
 			AddressKey: a.key(), Label: a.Label, Scope: a.Scope, Lease: lease, Renewed: i.wished,

@@ -57,6 +57,14 @@ func (g *grant) cap(confirmed time.Time, lease time.Duration) time.Duration {
 	return min(lease, max(g.until.Add(-grantMargin).Sub(confirmed).Truncate(time.Second), time.Second))
 }
 
+// rest is what the last advert leaves of a lease that is renewed after it without one: a grant that was renewed meanwhile may cover more.
+func (i *instance) rest(lease time.Duration) time.Duration {
+	if ahead := i.wished.Sub(i.spoken); i.guard.grant.binds && lease > 0 && ahead > 0 && !i.router.HandingOver() {
+		return max((lease - ahead).Truncate(time.Second), time.Second)
+	}
+	return lease
+}
+
 // covers tells whether a lease that is confirmed now ends before the grant does, however late the kernel is.
 func (g *grant) covers(confirmed time.Time) bool {
 	return !g.binds || g.until.IsZero() || !confirmed.Add(time.Second+kernelLate).After(g.until)

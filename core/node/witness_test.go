@@ -162,13 +162,13 @@ func TestAGrantCountsFromWhenItWasAskedFor(t *testing.T) {
 
 // The lifetime of an address counts whole seconds: one that the grant cuts short neither ends between two adverts, nor outlasts the grant.
 func TestALeaseThatTheGrantCutsShort(t *testing.T) {
-	for _, ttl := range []time.Duration{3 * time.Second, 4 * time.Second, 6 * time.Second} {
+	for _, ttl := range []time.Duration{3 * time.Second, 4 * time.Second, 5 * time.Second, 6 * time.Second} {
 		cfg := witnessed(guard.WitnessRelease)
 		cfg.Guard.WitnessTTL = ttl
 		r := start(t, cfg)
 		until := r.court(10*time.Second, granted)
 		r.wantState(vrrp.Master)
-		answer := granted
+		i, answer := r.node.instances[0], granted
 		for k := range 1200 { // from the fifth second on the witness is silent
 			if k == 500 {
 				answer = mute
@@ -182,6 +182,9 @@ func TestALeaseThatTheGrantCutsShort(t *testing.T) {
 				end := a.Renewed.Add(a.Lease)
 				if k < 500 && !end.After(r.now.Add(100*time.Millisecond)) {
 					t.Fatalf("%v: %v before the end of its lease it is not renewed", ttl, end.Sub(r.now))
+				}
+				if last := i.spoken.Add(i.lease(false)); end.After(last) {
+					t.Fatalf("%v: the lease ends %v later than the last advert has it", ttl, end.Sub(last))
 				}
 				if end.Add(kernelLate).After(until) {
 					t.Fatalf("%v: the kernel may keep the VIP for %v after the end of the grant", ttl, end.Add(kernelLate).Sub(until))
