@@ -47,6 +47,9 @@ func (n *Node) adoptInstances(now time.Time) {
 	for _, i := range old {
 		n.endMove(i, i.cfg.Name+" was removed from the configuration")
 		n.step(now, i, vrrp.Stop{})
+		if g := i.guard.grant; n.cfg.Guard.Witness != "" && (g.id != 0 || !g.until.IsZero()) { // what is asked for may be granted
+			n.returnGrant(now, i)
+		}
 	}
 	n.indexInlets()
 }

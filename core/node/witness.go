@@ -124,9 +124,7 @@ func (n *Node) tendGrant(now time.Time, i *instance) {
 	switch {
 	case !master && !g.wanted:
 		if !g.until.IsZero() {
-			g.until, g.state, g.next = time.Time{}, guard.GrantNone, time.Time{}
-			n.askWitness(now, i, WitnessRelease)
-			g.id = 0
+			n.returnGrant(now, i)
 		}
 	case g.id == 0 && !now.Before(g.next):
 		n.askWitness(now, i, WitnessAcquire)
@@ -134,6 +132,14 @@ func (n *Node) tendGrant(now time.Time, i *instance) {
 	if master && !now.Before(g.until.Add(-grantMargin)) {
 		n.loseGrant(now, i)
 	}
+}
+
+// returnGrant gives a grant back, so that another node can have it at once.
+func (n *Node) returnGrant(now time.Time, i *instance) {
+	g := &i.guard.grant
+	g.until, g.state, g.next = time.Time{}, guard.GrantNone, time.Time{}
+	n.askWitness(now, i, WitnessRelease)
+	g.id = 0
 }
 
 // askAnew has a witness asked at once that has refused, where the master has resigned since: it has given the grant back.

@@ -237,6 +237,22 @@ func TestTheGrantIsGivenBack(t *testing.T) {
 	}
 }
 
+// An instance that is removed by a reload gives back what it has, and what it has only asked for.
+func TestARemovedInstanceGivesItsGrantBack(t *testing.T) {
+	for name, answer := range map[string]func(WitnessAsk) *Witnessed{"granted": granted, "asked for": mute} {
+		r := start(t, witnessed(guard.WitnessRelease))
+		for r.court(10*time.Millisecond, answer); len(r.asked) == 0; r.court(10*time.Millisecond, answer) {
+		}
+		cfg := witnessed(guard.WitnessRelease)
+		cfg.Instances = nil
+		r.asked = nil
+		r.take(r.node.Configure(r.now, cfg))
+		if len(r.asked) != 1 || r.asked[0].Action != WitnessRelease || r.asked[0].Instance != "web" {
+			t.Errorf("%s: the witness was asked %+v, want one release of web", name, r.asked)
+		}
+	}
+}
+
 // What the witness has refused for the sake of a master it is asked again at once when that one resigns.
 func TestAResignationHasTheWitnessAskedAgain(t *testing.T) {
 	cfg := witnessed(guard.WitnessRelease)
