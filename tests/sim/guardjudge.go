@@ -243,6 +243,9 @@ func (j *judge) watchGuard(i int) {
 		j.switched(&j.grants[i][h.n], j.unused(i, h), func() time.Duration {
 			return 2*time.Duration(spec.TTL) + j.settling()
 		}, func(lasted time.Duration) {
+			if !j.unused(i, h) {
+				return // it has run out, of which nobody is told
+			}
 			j.w.fail("I3 grant", "%s is %s of %s, and keeps the grant of the witness for %s", h.name(), j.views[i][h.n].state, instanceName(i), lasted)
 		})
 		j.switched(&j.lone[i][h.n], j.cutOff(i, h), func() time.Duration {
