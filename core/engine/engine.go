@@ -185,7 +185,7 @@ func (e *engine) assemble(cfg *config.Config) (err error) {
 	e.loop.fence, e.loop.witness, e.loop.beat = e.fence, e.askWitness, e.beat
 	e.wire = wire.New(wire.Options{Logger: e.log, Receive: e.received})
 	e.loop.send = e.wire.Send
-	e.loop.drain = func() { e.wire.Drain(); e.beats.Drain() }
+	e.loop.drain = func() { e.wire.Drain(); e.beats.Drain(); e.neighbours.Drain() }
 	e.beats = wire.NewBeats(wire.BeatOptions{Logger: e.log, Receive: e.beaten, Refuse: e.unheard})
 	e.neighbours = kernel.NewNeighbours(kernel.NeighbourOptions{
 		Logger: e.log, Report: func(in node.Input) { e.loop.Hurry(in, time.Now()) },

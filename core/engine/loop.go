@@ -267,7 +267,7 @@ func (l *loop) catchUp(in node.Input) node.Input {
 		break
 	}
 	switch in.(type) {
-	case node.Received, node.Receptions, node.Beat:
+	case node.Received, node.Receptions, node.Beat, node.Seen:
 		return all // it came before the others
 	}
 	return append(all[1:], in)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync/atomic"
@@ -23,7 +24,8 @@ const askQueue = 1024
 type NeighbourOptions struct {
 	// Logger gets what an operator should know. Required.
 	Logger *slog.Logger
-	// Report is called from several goroutines with [node.Seen] and [node.Unasked]. It must not block. Required.
+	// Report is called from several goroutines, of them the one that calls [Neighbours.Drain], with [node.Seen] and [node.Unasked]. It
+	// must not block. Required.
 	Report func(node.Input)
 }
 
@@ -34,6 +36,7 @@ type Neighbours struct {
 	wish  *mailbox[[]desired.Watch]
 	asks  chan node.Ask
 	moved chan struct{}
+	heard atomic.Pointer[[]*watcher] // those with a socket
 
 	asked, unasked, seen, folded, limited, drops atomic.Uint64
 }
@@ -49,7 +52,9 @@ type NeighbourStats struct {
 
 // NewNeighbours makes one that does nothing yet.
 func NewNeighbours(opt NeighbourOptions) *Neighbours {
-	return &Neighbours{opt: opt, wish: newMailbox[[]desired.Watch](), asks: make(chan node.Ask, askQueue), moved: make(chan struct{}, 1)}
+	n := &Neighbours{opt: opt, wish: newMailbox[[]desired.Watch](), asks: make(chan node.Ask, askQueue), moved: make(chan struct{}, 1)}
+	n.heard.Store(&[]*watcher{})
+	return n
 }
 
 // Set replaces what is watched. It never blocks.
@@ -65,6 +70,14 @@ func (n *Neighbours) Ask(a node.Ask) {
 	case n.asks <- a:
 	default:
 		n.refuse(a, fmt.Sprintf("%d questions wait already", askQueue))
+	}
+}
+
+// Drain tells what has arrived and was not read yet. When it returns, all that arrived before has been told, by the calling goroutine or
+// the one that reads the socket. It may be called at any time.
+func (n *Neighbours) Drain() {
+	for _, w := range *n.heard.Load() {
+		w.drain()
 	}
 }
 
@@ -223,7 +236,9 @@ func (w *watch) refresh() {
 		one := w.watchers[k]
 		var err error
 		if one == nil {
-			one, err = openWatcher(w.part, k, l.index, &w.own)
+			if one, err = openWatcher(w.part, k, l.index, &w.own); err == nil {
+				go one.read()
+			}
 		}
 		if err == nil {
 			w.watchers[k] = one
@@ -233,6 +248,8 @@ func (w *watch) refresh() {
 			failed = fmt.Errorf("watch addresses on %s: %w", k.name, err)
 		}
 	}
+	all := slices.Collect(maps.Values(w.watchers))
+	w.part.heard.Store(&all)
 	w.tell(failed)
 }
 

@@ -109,7 +109,13 @@ func (s *street) reports(what string, is func(node.Input) bool) {
 
 func (s *street) sees(a netip.Addr, mac [6]byte) {
 	s.Helper()
-	s.reports(a.String()+" is seen", func(in node.Input) bool { return in == node.Seen{Interface: "lan0", Address: a, MAC: mac} })
+	s.reports(a.String()+" is seen", func(in node.Input) bool { return seen(in, a, mac) })
+}
+
+// seen tells whether that was seen at lan0, lately.
+func seen(in node.Input, a netip.Addr, mac [6]byte) bool {
+	x, ok := in.(node.Seen)
+	return ok && x.Interface == "lan0" && x.Address == a && x.MAC == mac && time.Since(x.At) < patience && !x.At.After(time.Now())
 }
 
 func (s *street) reportsNothing() {
@@ -160,6 +166,39 @@ func TestNeighbourAnswersQuestions(t *testing.T) {
 	s.reportsNothing()
 }
 
+// What has arrived and no reader has come to is told by a drain, with the time at which it came.
+func TestDrainTellsTheAnswersThatHaveArrived(t *testing.T) {
+	s := newStreet(t)
+	own := &ownMACs{}
+	own.Store(&map[[6]byte]bool{})
+	got := make(chan node.Input, 100)
+	part := NewNeighbours(NeighbourOptions{Logger: quiet(), Report: func(in node.Input) { got <- in }})
+	var w *watcher // as refresh makes it, without a reader
+	s.at(s.ns, func(l netlink.Link) (err error) {
+		w, err = openWatcher(part, watchKey{"lan0", false}, l.Attrs().Index, own)
+		return err
+	})
+	t.Cleanup(func() { w.sock.Close() })
+	if err := w.set([]netip.Addr{vip4}); err != nil {
+		t.Fatal(err)
+	}
+	part.heard.Store(&[]*watcher{w})
+	s.eventually("an answer that waits in the socket is told, as of when it came", func() bool { // the kernel begins to stamp a moment later
+		w.ask(vip4)
+		sent := time.Now()
+		s.send(must(gratuitous(strangeMAC, vip4)))
+		read := time.Now()
+		time.Sleep(5 * time.Millisecond) // the process is late
+		part.Drain()
+		select {
+		case in := <-got:
+			return seen(in, vip4, [6]byte(strangeMAC)) && !in.(node.Seen).At.Before(sent.Add(-time.Millisecond)) && in.(node.Seen).At.Before(read.Add(time.Millisecond))
+		default:
+			return false
+		}
+	})
+}
+
 func TestQuestionsChangeNoCache(t *testing.T) {
 	s := newStreet(t)
 	s.watch("lan0", vip4)
@@ -190,7 +229,7 @@ func TestTheVirtualMACOfThePeerIsSeenBesideOurs(t *testing.T) {
 		s.send(must(gratuitous(mac[:], vip4)))
 		select {
 		case in := <-s.got:
-			if in != (node.Seen{Interface: "lan0", Address: vip4, MAC: mac}) {
+			if !seen(in, vip4, mac) {
 				t.Errorf("reported %+v", in)
 			}
 			return
@@ -211,7 +250,7 @@ func TestClaimsAreSeenUnasked(t *testing.T) {
 		s.send(must(gratuitous(strangeMAC, vip4)))
 		select {
 		case in := <-s.got:
-			return in == node.Seen{Interface: "lan0", Address: vip4, MAC: [6]byte(strangeMAC)}
+			return seen(in, vip4, [6]byte(strangeMAC))
 		case <-time.After(5 * time.Millisecond):
 			return false
 		}

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -13,12 +12,15 @@ import (
 	"github.com/mdlayher/socket"
 	"golang.org/x/sys/unix"
 
+	"github.com/vipward/vipward/core/inbound"
 	"github.com/vipward/vipward/core/node"
 )
 
 const (
 	// watchFrame is what is read of a frame: neighbour discovery with a few options, and all of ARP.
 	watchFrame = 256
+	// watchDrain is how many frames are read at once at most: more than fit into a socket.
+	watchDrain = 512
 	// watchPause is how long a reader waits after an error that is not the end of the socket, such as ENETDOWN.
 	watchPause = 100 * time.Millisecond
 )
@@ -39,35 +41,37 @@ type watcher struct {
 	index int
 	own   *ownMACs
 	sock  *socket.Conn
-	stop  context.CancelFunc
+	stop  chan struct{} // closed to end the reader
 	done  chan struct{} // closed when the reader has ended
 
-	mu      sync.Mutex
+	mu      sync.Mutex   // also held from the reading of a frame until it is told
 	watched []netip.Addr // sorted
 	told    glimpses
+	b, oob  []byte
+	empty   time.Time // when nothing was there to read the last time
 }
 
-// openWatcher opens a socket that hears nothing before [watcher.set].
+// openWatcher opens a socket that hears nothing before [watcher.set], and that nobody reads yet.
 func openWatcher(part *Neighbours, key watchKey, index int, own *ownMACs) (*watcher, error) {
 	s, err := socket.Socket(unix.AF_PACKET, unix.SOCK_RAW, 0, "packet", nil)
 	if err != nil {
 		return nil, fmt.Errorf("open a packet socket: %w", err)
 	}
-	w := &watcher{part: part, key: key, index: index, own: own, sock: s, done: make(chan struct{})}
+	w := &watcher{
+		part: part, key: key, index: index, own: own, sock: s, stop: make(chan struct{}), done: make(chan struct{}),
+		b: make([]byte, watchFrame), oob: make([]byte, 64),
+	}
 	protocol := uint16(unix.ETH_P_ARP)
 	if key.six {
 		protocol = unix.ETH_P_IPV6
 	}
-	err = w.filter(nil)
+	err = errors.Join(w.filter(nil), s.SetsockoptInt(unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1))
 	if err == nil {
 		err = s.Bind(&unix.SockaddrLinklayer{Ifindex: index, Protocol: networkOrder(protocol)})
 	}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("set up a packet socket: %w", err), s.Close())
 	}
-	ctx, stop := context.WithCancel(context.Background())
-	w.stop = stop
-	go w.read(ctx)
 	return w, nil
 }
 
@@ -127,47 +131,59 @@ func (w *watcher) count() {
 // close ends the socket and waits for the reader.
 func (w *watcher) close() {
 	w.count()
-	w.stop()
+	close(w.stop)
 	_ = w.sock.Close() // closing a packet socket cannot lose anything
 	<-w.done
 }
 
 // read tells sightings until the socket is closed. Other errors pass: an interface that is down comes up again.
-func (w *watcher) read(ctx context.Context) {
+func (w *watcher) read() {
 	defer close(w.done)
-	for b := make([]byte, watchFrame); ; {
-		n, from, err := w.sock.Recvfrom(ctx, b, 0)
-		if err == nil {
-			w.hear(b[:n], from)
+	for {
+		if err := inbound.Next(w.sock, w.take); err == nil {
 			continue
 		}
 		select {
-		case <-ctx.Done():
+		case <-w.stop:
 			return
 		case <-time.After(watchPause):
 		}
 	}
 }
 
-func (w *watcher) hear(frame []byte, from unix.Sockaddr) {
+// drain tells all that is there now. What the reader has read before it has told as well.
+func (w *watcher) drain() { inbound.Drain(w.sock, watchDrain, w.take) }
+
+// take reads one frame, if there is any, and tells what it shows.
+func (w *watcher) take(fd uintptr) (taken bool, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n, oobn, _, from, err := unix.Recvmsg(int(fd), w.b, w.oob, unix.MSG_DONTWAIT)
+	switch {
+	case errors.Is(err, unix.EAGAIN):
+		w.empty = time.Now()
+		return false, nil
+	case errors.Is(err, unix.EINTR):
+		return false, nil
+	case err != nil:
+		return false, err
+	}
+	w.hear(w.b[:n], from, inbound.Arrival(time.Now(), w.oob[:oobn], w.empty))
+	return true, nil
+}
+
+func (w *watcher) hear(frame []byte, from unix.Sockaddr, at time.Time) {
 	if l, ok := from.(*unix.SockaddrLinklayer); !ok || l.Pkttype == unix.PACKET_OUTGOING || l.Pkttype == unix.PACKET_LOOPBACK {
 		return
 	}
 	s, ok := readSighting(frame)
-	if !ok || (*w.own.Load())[s.mac] {
+	if !ok || (*w.own.Load())[s.mac] || !w.watches(s.address) {
 		return
 	}
-	w.mu.Lock()
-	if !w.watches(s.address) {
-		w.mu.Unlock()
-		return
-	}
-	told, flood := w.told.pass(time.Now(), s)
-	w.mu.Unlock()
-	switch {
+	switch told, flood := w.told.pass(at, s); {
 	case told:
 		w.part.seen.Add(1)
-		w.part.opt.Report(node.Seen{Interface: w.key.name, Address: s.address, MAC: s.mac})
+		w.part.opt.Report(node.Seen{Interface: w.key.name, Address: s.address, MAC: s.mac, At: at})
 	case flood:
 		w.part.limited.Add(1)
 	default:

@@ -56,9 +56,10 @@ func (a *agenda) plan(i *instance, due time.Time) {
 	}
 }
 
-// Overdue tells whether an instance has waited for a master for long enough at this instant, or was stopped as one that may go on: what has
-// arrived meanwhile is to be stepped before anything else, or the silence may be one of this process.
-func (n *Node) Overdue(now time.Time) bool { return n.agenda.overdue(now, 0) }
+// Overdue tells whether an instance has waited for a master for long enough at this instant, waits for answers to take over, which any
+// step may let it do, or was stopped as one that may go on: what has arrived meanwhile is to be stepped before anything else, or the
+// silence may be one of this process.
+func (n *Node) Overdue(now time.Time) bool { return n.wanting > 0 || n.agenda.overdue(now, 0) }
 
 // overdue looks at those below a place of the heap that are due.
 func (a agenda) overdue(now time.Time, place int) bool {
@@ -98,9 +99,9 @@ func (n *Node) choose(now time.Time) {
 // schedule notes when each instance of this step wants to be looked at next.
 func (n *Node) schedule() {
 	if n.everything { // also after a reload, which leaves instances out
-		n.agenda = n.agenda[:0]
+		n.agenda, n.wanting = n.agenda[:0], 0
 		for k, i := range n.instances {
-			i.order, i.place = k, nowhere
+			i.order, i.place, i.wanting = k, nowhere, false
 		}
 	}
 	for _, i := range n.touched {
@@ -109,6 +110,14 @@ func (n *Node) schedule() {
 			i.group.touched = false
 		}
 		n.agenda.plan(i, n.wakes(i))
+		if wants := i.router.Wants() != ""; wants != i.wanting {
+			i.wanting = wants
+			if wants {
+				n.wanting++
+			} else {
+				n.wanting--
+			}
+		}
 	}
 	n.touched, n.everything = n.touched[:0], false
 }

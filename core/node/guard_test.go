@@ -487,3 +487,44 @@ func TestABacklogIsReadBeforeADecision(t *testing.T) {
 	p.want("MASTER HOLD")
 	p.wantEvent(1, "instance.advert_path_broken", "lb1 is alive")
 }
+
+// A takeover that waits for answers may come with any step: what has arrived is read before each.
+func TestWhatHasComeIsReadWhileATakeoverWaits(t *testing.T) {
+	p := healthyPair(t, func(_ int, c *Config) { c.Guard.References = nil })
+	p.dead[0], p.wedged[0] = true, true
+	i := p.nodes[1].instances[0]
+	p.run(i.router.Deadline().Add(time.Millisecond).Sub(p.now))
+	if i.router.Wants() == "" || !p.nodes[1].Overdue(p.now) {
+		t.Errorf("it wants to be master: %q, overdue: %v", i.router.Wants(), p.nodes[1].Overdue(p.now))
+	}
+	p.wedged[0] = false
+	p.run(time.Minute)
+	if !i.isMaster() || p.nodes[1].Overdue(p.now) {
+		t.Errorf("it is %s, overdue: %v", i.router.State(), p.nodes[1].Overdue(p.now))
+	}
+}
+
+// An answer counts from when it came: one from before the silence says nothing about the question, however late it is read.
+func TestAnAnswerCountsFromWhenItCame(t *testing.T) {
+	for name, tt := range map[string]struct {
+		age  time.Duration // of the answer, when it is read
+		want guard.Who
+	}{
+		"in the socket since the last question": {5 * time.Millisecond, guard.WhoPeer},
+		"from before the silence":               {time.Minute, guard.WhoNobody},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := healthyPair(t, func(_ int, c *Config) { c.Guard.References = nil })
+			p.dead[0] = true
+			n := p.nodes[1]
+			i := n.instances[0]
+			p.run(i.router.Deadline().Add(-time.Millisecond).Sub(p.now))
+			p.now = i.router.Deadline()
+			seen := Seen{Interface: "eth0", Address: pairVIP, MAC: [6]byte{2, 0}, At: p.now.Add(-tt.age)}
+			n.Step(p.now, Backlog{seen, Timeout{}})
+			if got := i.guard.facts.VIP.Who; got != tt.want {
+				t.Errorf("who answers: %q, want %q", got, tt.want)
+			}
+		})
+	}
+}

@@ -66,8 +66,9 @@ type instance struct {
 
 	// The rest belongs to the agenda.
 	due     time.Time
-	place   int // in it, or nowhere
-	order   int // in the configuration
+	place   int  // in it, or nowhere
+	wanting bool // counted in Node.wanting
+	order   int  // in the configuration
 	touched bool
 }
 

@@ -117,6 +117,8 @@ type (
 		Interface string
 		Address   netip.Addr
 		MAC       [6]byte
+		// At is when the kernel got it; zero for the instant of the step.
+		At time.Time
 	}
 	// Unasked says that an [Ask] could not be made, and why: then silence says nothing.
 	Unasked struct {

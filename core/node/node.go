@@ -51,6 +51,7 @@ type Node struct {
 
 	inlets     map[inlet]*[256]*instance // by VRID
 	agenda     agenda                    // when each instance is to be looked at
+	wanting    int                       // instances that would be master and may not yet
 	touched    []*instance               // by this step
 	everything bool                      // this step touches all of them
 

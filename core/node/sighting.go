@@ -178,7 +178,11 @@ func (n *Node) seen(now time.Time, in Seen) {
 	if k == nil {
 		return
 	}
-	k.answers, k.open, k.mac, k.mute = now, time.Time{}, in.MAC, ""
+	at := came(now, in.At)
+	if !at.Before(k.open) { // else it was no answer to that
+		k.open = time.Time{}
+	}
+	k.answers, k.mac, k.mute = latest(k.answers, at), in.MAC, ""
 	if k.reference {
 		k.missed = 0
 		if k.due.After(now.Add(referenceEvery)) || k.due.Before(now) {

@@ -238,7 +238,7 @@ func (n *Node) sighted(now time.Time, i *instance, k *known) {
 		n.touch(i)
 	case i.keeps():
 		n.touchHeirs(i)
-	case i.isMaster() && i.holds && !i.router.HandingOver() && now.Sub(i.router.Since()) > settled:
+	case i.isMaster() && i.holds && !i.router.HandingOver() && k.answers.Sub(i.router.Since()) > settled:
 		n.conflict(now, i, k)
 	}
 }

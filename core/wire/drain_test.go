@@ -39,11 +39,3 @@ func TestDrainHandsOnAllThatHasArrived(t *testing.T) {
 		t.Errorf("the socket was empty at %v, and something came at %v", empty, last)
 	}
 }
-
-// A time stamp that says more than can be, since the wall clock was set meanwhile, is cut.
-func TestNothingCameBeforeTheSocketWasEmpty(t *testing.T) {
-	now := time.Now()
-	if got := latest(now.Add(-time.Hour), now); !got.Equal(now) {
-		t.Errorf("it came at %v, want %v", got, now)
-	}
-}

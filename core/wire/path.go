@@ -15,6 +15,8 @@ import (
 
 	"github.com/mdlayher/socket"
 	"golang.org/x/sys/unix"
+
+	"github.com/vipward/vipward/core/inbound"
 )
 
 // maxBeat is the largest datagram that is read whole; no heartbeat is larger than 1,400 bytes.
@@ -203,16 +205,7 @@ func (p *path) read(w *way) {
 
 // next waits for datagrams and hands one on.
 func (p *path) next(w *way) error {
-	raw, err := w.sock.SyscallConn()
-	if err != nil {
-		return err
-	}
-	var failed error
-	err = raw.Read(func(fd uintptr) (done bool) {
-		done, failed = p.take(w, fd)
-		return done || failed != nil
-	})
-	return errors.Join(failed, err)
+	return inbound.Next(w.sock, func(fd uintptr) (bool, error) { return p.take(w, fd) })
 }
 
 // take reads one datagram, if there is any, and hands it on. That the other end has no socket is an answer as well.
@@ -233,7 +226,7 @@ func (p *path) take(w *way, fd uintptr) (any bool, err error) {
 		return false, err
 	case flags&unix.MSG_TRUNC == 0 && (p.Routed || hops(w.oob[:oobn]) == ttl):
 		p.received.Add(1)
-		p.receive(Beat{Path: p.Path, Payload: slices.Clone(w.b[:n]), At: latest(arrival(time.Now(), w.oob[:oobn]), w.empty)})
+		p.receive(Beat{Path: p.Path, Payload: slices.Clone(w.b[:n]), At: inbound.Arrival(time.Now(), w.oob[:oobn], w.empty)})
 	default:
 		p.forwarded.Add(1)
 	}
@@ -242,21 +235,9 @@ func (p *path) take(w *way, fd uintptr) (any bool, err error) {
 
 // drain hands on all that is there now. What the reader has read before it has handed on as well.
 func (p *path) drain() {
-	w := p.way.Load()
-	if w == nil {
-		return
+	if w := p.way.Load(); w != nil {
+		inbound.Drain(w.sock, drainMost, func(fd uintptr) (bool, error) { return p.take(w, fd) })
 	}
-	raw, err := w.sock.SyscallConn()
-	if err != nil {
-		return // it is closed
-	}
-	_ = raw.Control(func(fd uintptr) {
-		for range drainMost {
-			if any, err := p.take(w, fd); !any || err != nil {
-				return // the reader finds an error as well
-			}
-		}
-	})
 }
 
 // hops is the TTL or hop limit of a datagram; 0 for unknown.

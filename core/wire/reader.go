@@ -1,12 +1,13 @@
 package wire
 
 import (
-	"encoding/binary"
 	"errors"
 	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/vipward/vipward/core/inbound"
 )
 
 const (
@@ -21,8 +22,6 @@ const (
 	floodPause = time.Millisecond
 	// drainMost is how many batches are read at once at most: those of a full socket.
 	drainMost = 64
-	// maxAge is the oldest that a packet can plausibly be when it is read; beyond it the wall clock has been set.
-	maxAge = time.Minute
 )
 
 // reader takes packets from a socket.
@@ -48,19 +47,13 @@ func (r *reader) moderate(packets int) {
 	}
 }
 
-// next waits for packets, hands on those that are there, and counts what was read. The poller tells once of what has come: as long as
-// anything was read, it is not waited for.
+// next waits for packets, hands on those that are there, and counts what was read.
 func (r *reader) next() (count int, err error) {
-	raw, err := r.c.sock.SyscallConn()
-	if err != nil {
-		return 0, err
-	}
-	var failed error
-	err = raw.Read(func(fd uintptr) (done bool) {
-		count, failed = r.take(fd)
-		return count > 0 || failed != nil
+	err = inbound.Next(r.c.sock, func(fd uintptr) (bool, error) {
+		count, err = r.take(fd)
+		return count > 0, err
 	})
-	return count, errors.Join(failed, err)
+	return count, err
 }
 
 // take reads what is there, if anything, hands on what is meant for here, and counts what was read.
@@ -85,16 +78,9 @@ func (r *reader) take(fd uintptr) (count int, err error) {
 
 // drain hands on all that is there now. What another goroutine has read before it has handed on as well.
 func (r *reader) drain() {
-	raw, err := r.c.sock.SyscallConn()
-	if err != nil {
-		return // it is closed
-	}
-	_ = raw.Control(func(fd uintptr) {
-		for range drainMost {
-			if count, err := r.take(fd); count == 0 || err != nil {
-				return // the reader finds an error as well, and tells of it
-			}
-		}
+	inbound.Drain(r.c.sock, drainMost, func(fd uintptr) (bool, error) {
+		count, err := r.take(fd)
+		return count > 0, err
 	})
 }
 
@@ -131,33 +117,5 @@ func (r *reader) packet(now time.Time, k int) (Packet, bool) {
 	}
 	r.p.received.Add(1)
 	payload = payload[:min(len(payload), maxMessage+1)]
-	return Packet{Interface: r.p.name, Header: h, Payload: payload, At: latest(arrival(now, oob), r.empty)}, true
-}
-
-// latest is the later of two times: what was not there when the socket was empty has come since, however the wall clock was set.
-func latest(a, b time.Time) time.Time {
-	if a.After(b) {
-		return a
-	}
-	return b
-}
-
-// arrival maps the kernel's time stamp, which is of the wall clock, to the monotonic clock of now.
-func arrival(now time.Time, oob []byte) time.Time {
-	for len(oob) >= unix.SizeofCmsghdr {
-		h, data, rest, err := unix.ParseOneSocketControlMessage(oob)
-		if err != nil {
-			return now
-		}
-		oob = rest
-		if h.Level != unix.SOL_SOCKET || h.Type != unix.SCM_TIMESTAMPNS || len(data) < 16 {
-			continue
-		}
-		sec, nsec := binary.NativeEndian.Uint64(data), binary.NativeEndian.Uint64(data[8:])
-		age := now.Round(0).Sub(time.Unix(int64(sec), int64(nsec)))
-		if age > 0 && age < maxAge {
-			return now.Add(-age)
-		}
-	}
-	return now
+	return Packet{Interface: r.p.name, Header: h, Payload: payload, At: inbound.Arrival(now, oob, r.empty)}, true
 }

@@ -52,7 +52,7 @@ func (w *World) answer(to *host, s int, r responder, in node.Seen) {
 	}
 	w.after(d, func() {
 		if to.works(s) {
-			to.give(in)
+			to.hear(func() { to.step(in) })
 		}
 	})
 }
