@@ -219,14 +219,15 @@ func (j *judge) ordered(by, target *host, o node.FenceOrder) {
 }
 
 // entitled is told that the witness has given an instance to a node that had it not. Who must let go before its grant ends, and has had
-// one, holds nothing by then, dead or alive (I17).
+// one, holds nothing by then, dead or alive (I17). A machine that was suspended holds what it held until its process has run again: nobody can
+// take that away earlier, and it is judged from its first step on.
 func (j *judge) entitled(h *host, i int) {
 	j.dirty(i)
 	if j.w.scenario.Guard.OnLoss != guard.WitnessRelease {
 		return
 	}
 	for _, o := range j.w.hosts {
-		if o != h && o.held[i*maxVIPs].on && o.asleep == 0 && o.granted[i] && !j.w.scenario.Instances[i].Unleased {
+		if o != h && o.held[i*maxVIPs].on && o.asleep == 0 && o.clock.slept-o.told < suspendLeast && o.granted[i] && !j.w.scenario.Instances[i].Unleased {
 			j.w.fail("I17 grant", "the witness gives %s to %s, and %s still holds it, whose grant has ended", instanceName(i), h.name(), o.name())
 		}
 	}
