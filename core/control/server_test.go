@@ -242,10 +242,11 @@ func TestOneDaemonKeepsTheStateOfANode(t *testing.T) {
 		t.Fatalf("a second one has %v, %v; want a refusal", l, err)
 	}
 	time.AfterFunc(100*time.Millisecond, func() { _ = first.Close() })
-	if first, err = HoldState(dir, "lb1"); err != nil {
+	next, err := HoldState(dir, "lb1")
+	if err != nil {
 		t.Fatalf("once the first is gone: %v", err)
 	}
-	if err := first.Close(); err != nil {
+	if err := next.Close(); err != nil {
 		t.Error(err)
 	}
 }
