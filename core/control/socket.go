@@ -30,7 +30,7 @@ func ListenSocket(path string) (net.Listener, error) {
 	if err := os.MkdirAll(filepath.Dir(path), dirMode); err != nil {
 		return nil, fmt.Errorf("make the directory of the socket: %w", err)
 	}
-	lock, err := takeLock(path)
+	lock, err := takeLock(path+".lock", func() bool { return Alive(path) })
 	if err != nil {
 		return nil, fmt.Errorf("listen on %s: %w", path, err)
 	}
@@ -50,11 +50,11 @@ const (
 	lockPause = 20 * time.Millisecond
 )
 
-// takeLock takes the lock of the socket, or finds that a daemon has it.
-func takeLock(path string) (*os.File, error) {
+// takeLock takes a lock. One that is taken it waits for, unless taken says that a daemon has it.
+func takeLock(path string, taken func() bool) (*os.File, error) {
 	for end := time.Now().Add(lockWait); ; time.Sleep(lockPause) {
-		lock, err := lockFile(path + ".lock")
-		if !errors.Is(err, ErrBusy) || Alive(path) || time.Now().After(end) {
+		lock, err := lockFile(path)
+		if !errors.Is(err, ErrBusy) || taken() || time.Now().After(end) {
 			return lock, err
 		}
 	}
@@ -85,17 +85,14 @@ func Lock(path string) (io.Closer, error) {
 // HoldState keeps other daemons from keeping the state of the node in dir until it is closed: two on different sockets would hold
 // the same addresses, each without a word of the other. It waits as long as a dead daemon may take to be gone.
 func HoldState(dir, name string) (io.Closer, error) {
-	for end := time.Now().Add(lockWait); ; time.Sleep(lockPause) {
-		lock, err := lockFile(filepath.Join(dir, name+".lock"))
-		switch {
-		case err == nil:
-			return lock, nil
-		case !errors.Is(err, ErrBusy):
-			return nil, fmt.Errorf("lock the state of %s: %w", name, err)
-		case time.Now().After(end):
-			return nil, fmt.Errorf("another vipward keeps the state of %s in %s; stop that one first, or give this one another --state-dir", name, dir)
-		}
+	lock, err := takeLock(filepath.Join(dir, name+".lock"), func() bool { return false })
+	switch {
+	case errors.Is(err, ErrBusy):
+		return nil, fmt.Errorf("another vipward keeps the state of %s in %s; stop that one first, or give this one another --state-dir", name, dir)
+	case err != nil:
+		return nil, fmt.Errorf("lock the state of %s: %w", name, err)
 	}
+	return lock, nil
 }
 
 // bind opens the socket; the caller holds its lock, so that what lies there is left over.
