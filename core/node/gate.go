@@ -101,7 +101,7 @@ func (n *Node) takeOver(now time.Time, i *instance) {
 	i.term = n.nextTerm(i)
 	e := n.verdictEvent(now, i, "instance.takeover", event.Info, g.verdict, g.verdict.Reason)
 	n.endHold(now, i, "it takes over")
-	g.grant.waived = n.grantOf(now, i).State == guard.GrantUnreachable
+	g.grant.waived = n.bound() && n.grantOf(now, i).State == guard.GrantUnreachable
 	n.step(now, i, vrrp.Promote{})
 	n.emit(e)
 	g.pursue = g.verdict.Fence

@@ -116,6 +116,25 @@ func TestAFormerRunsVIPIsNotKeptWithoutAWitnessThatBinds(t *testing.T) {
 	}
 }
 
+// Whoever is confirmed to be off holds nothing: what was his is taken, and kept, also while the witness that binds is away.
+func TestWhatAFencedNodeHeldIsKeptWithoutTheWitness(t *testing.T) {
+	p := newPair(t, func(_ int, c *Config) {
+		c.Guard.Witness, c.Guard.OnWitnessLoss = "third", guard.WitnessRelease
+		c.Guard.Peers[0].Fencing = guard.Fencing{Mode: guard.FencingRequired, Levels: [][]string{{"ipmi"}}}
+	})
+	p.third = &third{}
+	p.run(20 * time.Second)
+	p.want("MASTER BACKUP")
+	p.third, p.dead[0] = nil, true
+	p.run(10 * time.Second)
+	if len(p.orders) != 1 || p.nodes[1].instances[0].isMaster() {
+		t.Fatalf("the orders are %+v, want one, and nobody MASTER", p.orders)
+	}
+	p.step(1, Fenced{Node: "lb1", ID: p.orders[0].ID, FenceResult: guard.FenceResult{OK: true, Evidence: "power is off"}})
+	p.run(time.Minute)
+	p.want("- MASTER")
+}
+
 // A master that resigns gives its grant back at the same time: the witness may hear of that after the question of the next one.
 func TestAGrantThatIsGivenBackIsAskedForAtOnce(t *testing.T) {
 	r := start(t, witnessed(guard.WitnessFailsafe))

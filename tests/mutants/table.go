@@ -114,6 +114,7 @@ var mutants = []mutant{
 	{"a master holds on after its grant", "core/node/witness.go", "if master && !now.Before(g.until.Add(-grantMargin)) {", "if false {"},
 	{"a dead master's kernel holds on after its grant", "core/node/witness.go", "return min(lease, max(g.until.Add(-grantMargin).Sub(confirmed).Truncate(time.Second), time.Second))", "return lease"},
 	{"on_witness_loss = release means nothing", "core/node/witness.go", "case !g.binds, g.waived,", "case true,"},
+	{"what a fenced node held is let go of", "core/node/witness.go", "case !g.binds, g.waived, g.until", "case !g.binds, g.until"},
 	{"what a former run has left is kept without a grant", "core/node/witness.go", "g.until.IsZero() && g.state != guard.GrantUnreachable:", "g.until.IsZero():"},
 	{"a takeover needs no grant that binds", "core/guard/table.go", "if g.Binds && e.Fence.State != FenceConfirmed {", "if false {"},
 	{"nobody calls on a master that hears no heartbeats", "core/guard/table.go", "v.Call = v.Ask && !e.Peer.Master && e.Peer.Ignored >= AskLimit", "v.Call = false"},
